@@ -1,0 +1,48 @@
+"""What routing decides: the model's label stands, or people look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Route(Enum):
+    """Where a record goes next."""
+
+    AUTO_LABEL = "auto_label"
+    REVIEW = "review"
+
+
+class Purpose(Enum):
+    """Why people should look."""
+
+    CALIBRATE = "calibrate"
+    TRAIN = "train"
+    AUDIT = "audit"
+    RULE = "rule"
+
+
+class DecisionReason(Enum):
+    """Stable code of what decided."""
+
+    SCORE_REACHED_THRESHOLD = "score_reached_threshold"
+    SCORE_BELOW_THRESHOLD = "score_below_threshold"
+    REVIEW_ALL = "review_all"
+    NO_PREDICTION = "no_prediction"
+    NO_GATE = "no_gate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A route and everything that led to it; the same inputs give the same decision for ever."""
+
+    route: Route
+    reason: DecisionReason
+    purpose: Purpose | None = None
+    threshold: float = 0.0
+    score: float = 0.0
+    gate_id: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.route is Route.REVIEW) != (self.purpose is not None):
+            raise ValueError("a review has a purpose, and only a review has one")

@@ -1,0 +1,46 @@
+"""The product: the value of a record, by whom, and how it came about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from streamlabel.core.decision import Decision
+from streamlabel.core.identity import RecordKey
+
+
+class LabelSource(Enum):
+    """Who set the value."""
+
+    MODEL = "model"
+    HUMAN = "human"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """The final value of a record until a higher revision supersedes it."""
+
+    key: RecordKey
+    class_name: str
+    source: LabelSource
+    decision: Decision
+    project_version: int
+    taxonomy_version: int
+    content_hash: bytes
+    labelled_at: datetime
+    revision: int = 1
+    supersedes_revision: int = 0
+    model_name: str = ""
+    model_version: int = 0
+    annotators: tuple[str, ...] = ()
+    event_at: datetime | None = None
+    ingested_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.revision < 1 or self.supersedes_revision != self.revision - 1:
+            raise ValueError(
+                f"revision {self.revision} must supersede {self.revision - 1}, not {self.supersedes_revision}"
+            )
+        if (self.source is LabelSource.HUMAN) != bool(self.annotators):
+            raise ValueError("a human label names its annotators, and only a human label does")

@@ -1,0 +1,54 @@
+"""The label set of a project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_CLASSES = 10_000
+MAX_CLASS_NAME_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassDefinition:
+    """One class; `key` is the single character that answers it in the review page, empty for none."""
+
+    name: str
+    key: str = ""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.name) <= MAX_CLASS_NAME_CHARACTERS or self.name != self.name.strip():
+            raise ValueError(
+                f"class name {self.name[:40]!r} must have 1-{MAX_CLASS_NAME_CHARACTERS} characters and no space at its ends"
+            )
+        if len(self.key) > 1 or (self.key and not self.key.isprintable()) or self.key.isspace():
+            raise ValueError(f"key {self.key!r} of class {self.name!r} must be one visible character")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taxonomy:
+    """A versioned, ordered label set; the order is the model's output order. Names and keys are unique."""
+
+    version: int
+    classes: tuple[ClassDefinition, ...]
+
+    def __post_init__(self) -> None:
+        if self.version < 1:
+            raise ValueError("taxonomy version must be at least 1")
+        if not 2 <= len(self.classes) <= MAX_CLASSES:
+            raise ValueError(f"a taxonomy has 2-{MAX_CLASSES} classes, this one {len(self.classes)}")
+        _check_unique("class", [definition.name for definition in self.classes])
+        _check_unique("key", [definition.key for definition in self.classes if definition.key])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in order."""
+        return tuple(definition.name for definition in self.classes)
+
+
+def _check_unique(what: str, words: list[str]) -> None:
+    seen: set[str] = set()
+    for word in words:
+        if word in seen:
+            raise ValueError(f"{what} {word!r} is there twice")
+        seen.add(word)

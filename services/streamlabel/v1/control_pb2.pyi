@@ -1,0 +1,78 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class GateState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GATE_STATE_UNSPECIFIED: _ClassVar[GateState]
+    GATE_STATE_COLD: _ClassVar[GateState]
+    GATE_STATE_CERTIFIED: _ClassVar[GateState]
+    GATE_STATE_SUSPENDED: _ClassVar[GateState]
+    GATE_STATE_REVOKED: _ClassVar[GateState]
+
+class ReleaseState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RELEASE_STATE_UNSPECIFIED: _ClassVar[ReleaseState]
+    RELEASE_STATE_LIVE: _ClassVar[ReleaseState]
+    RELEASE_STATE_SHADOW: _ClassVar[ReleaseState]
+    RELEASE_STATE_RETIRED: _ClassVar[ReleaseState]
+GATE_STATE_UNSPECIFIED: GateState
+GATE_STATE_COLD: GateState
+GATE_STATE_CERTIFIED: GateState
+GATE_STATE_SUSPENDED: GateState
+GATE_STATE_REVOKED: GateState
+RELEASE_STATE_UNSPECIFIED: ReleaseState
+RELEASE_STATE_LIVE: ReleaseState
+RELEASE_STATE_SHADOW: ReleaseState
+RELEASE_STATE_RETIRED: ReleaseState
+
+class Gate(_message.Message):
+    __slots__ = ("gate_id", "project", "model_name", "model_version", "state", "threshold", "alpha", "delta", "lane_rate", "evidence_count", "evidence_errors", "certified_at", "expires_at")
+    GATE_ID_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    ALPHA_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    LANE_RATE_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_ERRORS_FIELD_NUMBER: _ClassVar[int]
+    CERTIFIED_AT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    gate_id: str
+    project: str
+    model_name: str
+    model_version: int
+    state: GateState
+    threshold: float
+    alpha: float
+    delta: float
+    lane_rate: float
+    evidence_count: int
+    evidence_errors: int
+    certified_at: _timestamp_pb2.Timestamp
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, gate_id: _Optional[str] = ..., project: _Optional[str] = ..., model_name: _Optional[str] = ..., model_version: _Optional[int] = ..., state: _Optional[_Union[GateState, str]] = ..., threshold: _Optional[float] = ..., alpha: _Optional[float] = ..., delta: _Optional[float] = ..., lane_rate: _Optional[float] = ..., evidence_count: _Optional[int] = ..., evidence_errors: _Optional[int] = ..., certified_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Release(_message.Message):
+    __slots__ = ("project", "model_name", "model_version", "state", "released_at")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
+    MODEL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    RELEASED_AT_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    model_name: str
+    model_version: int
+    state: ReleaseState
+    released_at: _timestamp_pb2.Timestamp
+    def __init__(self, project: _Optional[str] = ..., model_name: _Optional[str] = ..., model_version: _Optional[int] = ..., state: _Optional[_Union[ReleaseState, str]] = ..., released_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

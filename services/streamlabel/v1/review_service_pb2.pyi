@@ -1,0 +1,160 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from streamlabel.v1 import project_pb2 as _project_pb2
+from streamlabel.v1 import review_pb2 as _review_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class AnnotationStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ANNOTATION_STATUS_UNSPECIFIED: _ClassVar[AnnotationStatus]
+    ANNOTATION_STATUS_ACCEPTED: _ClassVar[AnnotationStatus]
+    ANNOTATION_STATUS_DUPLICATE: _ClassVar[AnnotationStatus]
+    ANNOTATION_STATUS_SUPERSEDED: _ClassVar[AnnotationStatus]
+    ANNOTATION_STATUS_REJECTED: _ClassVar[AnnotationStatus]
+ANNOTATION_STATUS_UNSPECIFIED: AnnotationStatus
+ANNOTATION_STATUS_ACCEPTED: AnnotationStatus
+ANNOTATION_STATUS_DUPLICATE: AnnotationStatus
+ANNOTATION_STATUS_SUPERSEDED: AnnotationStatus
+ANNOTATION_STATUS_REJECTED: AnnotationStatus
+
+class ListProjectsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListProjectsResponse(_message.Message):
+    __slots__ = ("projects",)
+    PROJECTS_FIELD_NUMBER: _ClassVar[int]
+    projects: _containers.RepeatedCompositeFieldContainer[_project_pb2.Project]
+    def __init__(self, projects: _Optional[_Iterable[_Union[_project_pb2.Project, _Mapping]]] = ...) -> None: ...
+
+class LeaseTasksRequest(_message.Message):
+    __slots__ = ("project", "annotator", "max_tasks", "wait_ms")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    MAX_TASKS_FIELD_NUMBER: _ClassVar[int]
+    WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    annotator: str
+    max_tasks: int
+    wait_ms: int
+    def __init__(self, project: _Optional[str] = ..., annotator: _Optional[str] = ..., max_tasks: _Optional[int] = ..., wait_ms: _Optional[int] = ...) -> None: ...
+
+class LeaseTasksResponse(_message.Message):
+    __slots__ = ("tasks",)
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[LeasedTask]
+    def __init__(self, tasks: _Optional[_Iterable[_Union[LeasedTask, _Mapping]]] = ...) -> None: ...
+
+class LeasedTask(_message.Message):
+    __slots__ = ("lease", "task")
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    lease: _review_pb2.Lease
+    task: _review_pb2.ReviewTask
+    def __init__(self, lease: _Optional[_Union[_review_pb2.Lease, _Mapping]] = ..., task: _Optional[_Union[_review_pb2.ReviewTask, _Mapping]] = ...) -> None: ...
+
+class ExtendLeasesRequest(_message.Message):
+    __slots__ = ("annotator", "lease_tokens")
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    LEASE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    annotator: str
+    lease_tokens: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, annotator: _Optional[str] = ..., lease_tokens: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ExtendLeasesResponse(_message.Message):
+    __slots__ = ("leases", "lost_lease_tokens")
+    LEASES_FIELD_NUMBER: _ClassVar[int]
+    LOST_LEASE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    leases: _containers.RepeatedCompositeFieldContainer[_review_pb2.Lease]
+    lost_lease_tokens: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, leases: _Optional[_Iterable[_Union[_review_pb2.Lease, _Mapping]]] = ..., lost_lease_tokens: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SubmitAnnotationsRequest(_message.Message):
+    __slots__ = ("annotator", "annotations")
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATIONS_FIELD_NUMBER: _ClassVar[int]
+    annotator: str
+    annotations: _containers.RepeatedCompositeFieldContainer[_review_pb2.Annotation]
+    def __init__(self, annotator: _Optional[str] = ..., annotations: _Optional[_Iterable[_Union[_review_pb2.Annotation, _Mapping]]] = ...) -> None: ...
+
+class SubmitAnnotationsResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[AnnotationResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[AnnotationResult, _Mapping]]] = ...) -> None: ...
+
+class AnnotationResult(_message.Message):
+    __slots__ = ("annotation_id", "status", "detail")
+    ANNOTATION_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    annotation_id: str
+    status: AnnotationStatus
+    detail: str
+    def __init__(self, annotation_id: _Optional[str] = ..., status: _Optional[_Union[AnnotationStatus, str]] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class ReleaseLeasesRequest(_message.Message):
+    __slots__ = ("annotator", "lease_tokens")
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    LEASE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    annotator: str
+    lease_tokens: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, annotator: _Optional[str] = ..., lease_tokens: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ReleaseLeasesResponse(_message.Message):
+    __slots__ = ("released",)
+    RELEASED_FIELD_NUMBER: _ClassVar[int]
+    released: int
+    def __init__(self, released: _Optional[int] = ...) -> None: ...
+
+class UndoAnnotationRequest(_message.Message):
+    __slots__ = ("annotator", "annotation_id")
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATION_ID_FIELD_NUMBER: _ClassVar[int]
+    annotator: str
+    annotation_id: str
+    def __init__(self, annotator: _Optional[str] = ..., annotation_id: _Optional[str] = ...) -> None: ...
+
+class UndoAnnotationResponse(_message.Message):
+    __slots__ = ("task", "class_name")
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
+    task: LeasedTask
+    class_name: str
+    def __init__(self, task: _Optional[_Union[LeasedTask, _Mapping]] = ..., class_name: _Optional[str] = ...) -> None: ...
+
+class GetQueueStatsRequest(_message.Message):
+    __slots__ = ("project",)
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    def __init__(self, project: _Optional[str] = ...) -> None: ...
+
+class GetQueueStatsResponse(_message.Message):
+    __slots__ = ("queues",)
+    QUEUES_FIELD_NUMBER: _ClassVar[int]
+    queues: _containers.RepeatedCompositeFieldContainer[QueueStats]
+    def __init__(self, queues: _Optional[_Iterable[_Union[QueueStats, _Mapping]]] = ...) -> None: ...
+
+class QueueStats(_message.Message):
+    __slots__ = ("project", "open_tasks", "leased_tasks", "answered_tasks", "oldest_at", "answers_per_minute")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    OPEN_TASKS_FIELD_NUMBER: _ClassVar[int]
+    LEASED_TASKS_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_TASKS_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_AT_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    open_tasks: int
+    leased_tasks: int
+    answered_tasks: int
+    oldest_at: _timestamp_pb2.Timestamp
+    answers_per_minute: float
+    def __init__(self, project: _Optional[str] = ..., open_tasks: _Optional[int] = ..., leased_tasks: _Optional[int] = ..., answered_tasks: _Optional[int] = ..., oldest_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., answers_per_minute: _Optional[float] = ...) -> None: ...
