@@ -1,0 +1,33 @@
+"""datetime ↔ google.protobuf.Timestamp, always in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_timestamp(moment: datetime) -> Timestamp:
+    """The same moment on the wire; raises ValueError for a datetime without time zone."""
+    if moment.tzinfo is None:
+        raise ValueError("a moment on the wire needs a time zone")
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def from_timestamp(message: Timestamp) -> datetime:
+    """The moment in UTC; raises ValueError outside years 1–9999."""
+    return message.ToDatetime(tzinfo=UTC)
+
+
+def from_milliseconds(since_epoch_ms: int) -> datetime:
+    """The moment `since_epoch_ms` milliseconds after 1970 in UTC; raises OverflowError outside years 1–9999."""
+    return _EPOCH + timedelta(milliseconds=since_epoch_ms)
+
+
+def to_milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since 1970."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
