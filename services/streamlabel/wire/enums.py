@@ -16,8 +16,8 @@ class EnumCodec(Generic[E]):
         self._numbers = {member: int(wire.Value(f"{prefix}_{member.name}")) for member in enum}
         self._members = {number: member for member, number in self._numbers.items()}
 
-    def number(self, member: E) -> int:
-        """The member's number on the wire."""
+    def number(self, member: E) -> Any:
+        """The member's number on the wire; typed Any because the stubs give each wire enum a type of its own."""
         return self._numbers[member]
 
     def member(self, number: int) -> E:
