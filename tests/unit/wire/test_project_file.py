@@ -1,0 +1,92 @@
+"""A project file either gives a project or says, line by line, how to mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streamlabel.core.project import CertifiedPolicy, ImageEncoder, ReviewAllPolicy
+from streamlabel.errors import ConfigurationError
+from streamlabel.wire.project_file import load_project, parse_project
+
+GOOD = """\
+project: digits
+payload: image
+taxonomy: {version: 3, classes: ["0", "1", {name: two, key: t}, blue, u]}
+model:
+  name: cnn
+  version: 2
+  input: {name: image, width: 28, height: 28, channels: 1}
+  output: {name: logits, kind: logits, embedding: emb}
+policy: {kind: certified, alpha: 0.05}
+review: {instructions: "Which digit?"}
+source: {payload: body.img, record_id: id, attributes: {lang: l}}
+"""
+
+
+def test_a_whole_file_becomes_a_project() -> None:
+    project = parse_project(GOOD)
+    assert project.name == "digits"
+    assert project.policy == CertifiedPolicy(alpha=0.05, delta=0.05)
+    assert project.model is not None
+    assert project.model.encoder == ImageEncoder(width=28, height=28, channels=1)
+    assert project.taxonomy.version == 3
+    assert project.source is not None
+    assert project.source.attributes == {"lang": "l"}
+
+
+def test_classes_get_keys_that_are_easy_to_remember() -> None:
+    keys = {each.name: each.key for each in parse_project(GOOD).taxonomy.classes}
+    assert keys == {"0": "0", "1": "1", "two": "t", "blue": "2", "u": "3"}  # u undoes in the page: never a class
+
+
+def test_a_large_taxonomy_gets_no_keys_by_default() -> None:
+    classes = ", ".join(f"c{i}" for i in range(77))
+    project = parse_project(f"project: p\npayload: text\ntaxonomy: {{classes: [{classes}]}}\n")
+    assert {each.key for each in project.taxonomy.classes} == {""}
+    assert project.policy == ReviewAllPolicy()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("project: digits", "projct: digits"), "f.yaml:1: unknown key 'projct'; did you mean 'project'"),
+        (("payload: image", "payload: imgae"), "f.yaml:2: payload: 'imgae' is not one of .*did you mean 'image'"),
+        (("payload: image", "payload: text"), "f.yaml:7: unknown key 'model.input.width'"),
+        (("digits", "Digits!"), "f.yaml:1: project: project name 'Digits!'"),
+        (("version: 3", "version: three"), "f.yaml:3: taxonomy.version: must be a whole number, not 'three'"),
+        (('["0", "1"', '["1", "1"'), "f.yaml:3: taxonomy.classes: class '1' is there twice"),
+        (("key: t", "key: tt"), "f.yaml:3: key 'tt' of class 'two' must be one visible character"),
+        (("kind: certified", "kind: certifed"), "f.yaml:9: policy.kind: 'certifed' .*did you mean 'certified'"),
+        (("alpha: 0.05", "alpha: 5"), "f.yaml:9: policy.kind: alpha must lie strictly between 0 and 1"),
+        (("alpha: 0.05", "threshold: 0.5"), "f.yaml:9: policy.threshold: has no meaning under kind certified"),
+        (("width: 28", "width: 0"), "image encoder takes 1-8192 pixels"),
+        (("kind: logits", "kind: logit"), "f.yaml:8: model.output.kind: 'logit' .*did you mean 'logits'"),
+        (("project: digits\n", "project: digits\nproject: again\n"), "f.yaml:2: key 'project' is there twice"),
+        (("payload: image", "payload: [image"), "f.yaml:.*not valid YAML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(change: tuple[str, str], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        parse_project(GOOD.replace(*change, 1), "f.yaml")
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        parse_project("projct: a\npaylod: text\n", "f.yaml")
+    assert len(str(raised.value).splitlines()) == 5
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words", "\0", "a: &x [*x]"])
+def test_what_is_no_mapping_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError):
+        parse_project(text)
+
+
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load_project(tmp_path / "missing.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"project: \xe4")
+    with pytest.raises(ConfigurationError, match="not UTF-8"):
+        load_project(tmp_path / "latin.yaml")
