@@ -95,12 +95,16 @@ class HttpServer:
     async def _pass_the_door(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path in _PROBES:
             return await handler(request)
-        if not self.door.is_open:
-            return error_response(
+        if self.door.is_open:
+            with self.door.visit():
+                response = await handler(request)
+        else:
+            response = error_response(
                 503, "UNAVAILABLE", "not serving now: see /readyz", headers={"Retry-After": _RETRY_AFTER_S}
             )
-        with self.door.visit():
-            return await handler(request)
+        if self.door.is_closed:
+            response.force_close()  # The caller's next connection shall find another process.
+        return response
 
     @web.middleware
     async def _keep_the_deadline(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -119,8 +123,6 @@ class HttpServer:
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers["Server"] = "streamlabel"  # The versions of our parts are nobody's business.
-        if self.door.is_closed:
-            response.force_close()
 
     async def _show_metrics(self, request: web.Request) -> web.StreamResponse:
         body, content_type = self._metrics.expose(request.headers.get("Accept", ""))
@@ -161,6 +163,11 @@ class Door:
         """No request comes in any more; returns when the last one has been answered."""
         self.is_open, self.is_closed = False, True
         await self._empty.wait()
+
+    @property
+    def occupied(self) -> bool:
+        """Whether any request is inside."""
+        return self._inside > 0
 
     def visit(self) -> _Visit:
         """Count one request as inside while the context lasts."""
