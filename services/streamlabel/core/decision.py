@@ -30,6 +30,7 @@ class DecisionReason(Enum):
     REVIEW_ALL = "review_all"
     NO_PREDICTION = "no_prediction"
     NO_GATE = "no_gate"
+    CLASS_NOT_IN_TAXONOMY = "class_not_in_taxonomy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,12 +50,16 @@ class ReviewTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right of one annotator to answer one task until `expires_at`; `fencing_token` grows with each lease of the task."""
+    """The right of one annotator to answer one task until `expires_at`; `fencing_token` grows with each lease of the task.
+
+    `lasts_s` counts from the moment it was granted or extended: a client whose clock is wrong goes by that.
+    """
 
     task: RecordKey
     lease_token: str
     fencing_token: int
     expires_at: datetime
+    lasts_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

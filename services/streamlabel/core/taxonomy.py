@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MAX_CLASSES = 10_000
 MAX_CLASS_NAME_CHARACTERS = 200
@@ -31,19 +31,22 @@ class Taxonomy:
 
     version: int
     classes: tuple[ClassDefinition, ...]
+    # Made once: both are asked for with every record.
+    names: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _known: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(definition.name for definition in self.classes))
+        object.__setattr__(self, "_known", frozenset(self.names))
         if self.version < 1:
             raise ValueError("taxonomy version must be at least 1")
         if not 2 <= len(self.classes) <= MAX_CLASSES:
             raise ValueError(f"a taxonomy has 2-{MAX_CLASSES} classes, this one {len(self.classes)}")
-        _check_unique("class", [definition.name for definition in self.classes])
+        _check_unique("class", list(self.names))
         _check_unique("key", [definition.key for definition in self.classes if definition.key])
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Class names in order."""
-        return tuple(definition.name for definition in self.classes)
+    def __contains__(self, class_name: str) -> bool:
+        return class_name in self._known
 
 
 def _check_unique(what: str, words: list[str]) -> None:

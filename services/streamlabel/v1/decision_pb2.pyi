@@ -27,6 +27,7 @@ class DecisionReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECISION_REASON_REVIEW_ALL: _ClassVar[DecisionReason]
     DECISION_REASON_NO_PREDICTION: _ClassVar[DecisionReason]
     DECISION_REASON_NO_GATE: _ClassVar[DecisionReason]
+    DECISION_REASON_CLASS_NOT_IN_TAXONOMY: _ClassVar[DecisionReason]
 ROUTE_UNSPECIFIED: Route
 ROUTE_AUTO_LABEL: Route
 ROUTE_REVIEW: Route
@@ -41,6 +42,7 @@ DECISION_REASON_SCORE_BELOW_THRESHOLD: DecisionReason
 DECISION_REASON_REVIEW_ALL: DecisionReason
 DECISION_REASON_NO_PREDICTION: DecisionReason
 DECISION_REASON_NO_GATE: DecisionReason
+DECISION_REASON_CLASS_NOT_IN_TAXONOMY: DecisionReason
 
 class Decision(_message.Message):
     __slots__ = ("route", "purpose", "reason", "threshold", "score", "gate_id")

@@ -27,7 +27,7 @@ from streamlabel.v1 import decision_pb2 as streamlabel_dot_v1_dot_decision__pb2
 from streamlabel.v1 import record_pb2 as streamlabel_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bstreamlabel/v1/review.proto\x12\x0estreamlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstreamlabel/v1/decision.proto\x1a\x1bstreamlabel/v1/record.proto\"\x8b\x02\n\nReviewTask\x12&\n\x06record\x18\x01 \x01(\x0b\x32\x16.streamlabel.v1.Record\x12*\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x18.streamlabel.v1.Decision\x12.\n\nsuggestion\x18\x03 \x01(\x0b\x32\x1a.streamlabel.v1.Suggestion\x12\x10\n\x08priority\x18\x04 \x01(\x01\x12\x14\n\x0cneeded_votes\x18\x05 \x01(\r\x12\r\n\x05\x62lind\x18\x06 \x01(\x08\x12\x12\n\nmodel_name\x18\x07 \x01(\t\x12\x15\n\rmodel_version\x18\x08 \x01(\x03\x12\x17\n\x0fproject_version\x18\t \x01(\r\"5\n\nSuggestion\x12\x12\n\nclass_name\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\"t\n\x05Lease\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x13\n\x0blease_token\x18\x02 \x01(\t\x12\x15\n\rfencing_token\x18\x03 \x01(\x04\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"c\n\nAnnotation\x12\x15\n\rannotation_id\x18\x01 \x01(\t\x12\x13\n\x0blease_token\x18\x02 \x01(\t\x12\x12\n\nclass_name\x18\x03 \x01(\t\x12\x15\n\rthink_time_ms\x18\x04 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bstreamlabel/v1/review.proto\x12\x0estreamlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstreamlabel/v1/decision.proto\x1a\x1bstreamlabel/v1/record.proto\"\x8b\x02\n\nReviewTask\x12&\n\x06record\x18\x01 \x01(\x0b\x32\x16.streamlabel.v1.Record\x12*\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x18.streamlabel.v1.Decision\x12.\n\nsuggestion\x18\x03 \x01(\x0b\x32\x1a.streamlabel.v1.Suggestion\x12\x10\n\x08priority\x18\x04 \x01(\x01\x12\x14\n\x0cneeded_votes\x18\x05 \x01(\r\x12\r\n\x05\x62lind\x18\x06 \x01(\x08\x12\x12\n\nmodel_name\x18\x07 \x01(\t\x12\x15\n\rmodel_version\x18\x08 \x01(\x03\x12\x17\n\x0fproject_version\x18\t \x01(\r\"5\n\nSuggestion\x12\x12\n\nclass_name\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\"\x86\x01\n\x05Lease\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x13\n\x0blease_token\x18\x02 \x01(\t\x12\x15\n\rfencing_token\x18\x03 \x01(\x04\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08lasts_ms\x18\x05 \x01(\r\"c\n\nAnnotation\x12\x15\n\rannotation_id\x18\x01 \x01(\t\x12\x13\n\x0blease_token\x18\x02 \x01(\t\x12\x12\n\nclass_name\x18\x03 \x01(\t\x12\x15\n\rthink_time_ms\x18\x04 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REVIEWTASK']._serialized_end=408
   _globals['_SUGGESTION']._serialized_start=410
   _globals['_SUGGESTION']._serialized_end=463
-  _globals['_LEASE']._serialized_start=465
-  _globals['_LEASE']._serialized_end=581
-  _globals['_ANNOTATION']._serialized_start=583
-  _globals['_ANNOTATION']._serialized_end=682
+  _globals['_LEASE']._serialized_start=466
+  _globals['_LEASE']._serialized_end=600
+  _globals['_ANNOTATION']._serialized_start=602
+  _globals['_ANNOTATION']._serialized_end=701
 # @@protoc_insertion_point(module_scope)

@@ -41,16 +41,18 @@ class Suggestion(_message.Message):
     def __init__(self, class_name: _Optional[str] = ..., probability: _Optional[float] = ...) -> None: ...
 
 class Lease(_message.Message):
-    __slots__ = ("task_id", "lease_token", "fencing_token", "expires_at")
+    __slots__ = ("task_id", "lease_token", "fencing_token", "expires_at", "lasts_ms")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     LEASE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     FENCING_TOKEN_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    LASTS_MS_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     lease_token: str
     fencing_token: int
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, task_id: _Optional[str] = ..., lease_token: _Optional[str] = ..., fencing_token: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    lasts_ms: int
+    def __init__(self, task_id: _Optional[str] = ..., lease_token: _Optional[str] = ..., fencing_token: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lasts_ms: _Optional[int] = ...) -> None: ...
 
 class Annotation(_message.Message):
     __slots__ = ("annotation_id", "lease_token", "class_name", "think_time_ms")

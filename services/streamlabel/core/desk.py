@@ -1,0 +1,71 @@
+"""What passes over the desk where people fetch tasks and hand in answers: what they are given and told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from streamlabel.core.review import Lease, ReviewTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeasedTask:
+    """A task in one person's hands, as that person may see it."""
+
+    lease: Lease
+    task: ReviewTask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendedLeases:
+    """What a heartbeat found: the leases that hold, with their new expiry, and the tokens of those that are gone."""
+
+    leases: tuple[Lease, ...]
+    lost_lease_tokens: tuple[str, ...]
+
+
+class AnnotationStatus(Enum):
+    """What became of an answer.
+
+    ACCEPTED: it is the label. DUPLICATE: this annotation_id was accepted before, nothing changed. SUPERSEDED: somebody
+    else's lease or answer came first; it is kept as a second opinion. REJECTED: it can never be accepted, and is not kept.
+    """
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotationResult:
+    """What became of one answer; `detail` says why it was not accepted."""
+
+    annotation_id: str
+    status: AnnotationStatus
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoneAnnotation:
+    """An answer taken back: its task is in the annotator's hands again."""
+
+    leased: LeasedTask
+    class_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueStats:
+    """How much of one project waits for people, since when, and how fast it goes.
+
+    `open_tasks` wait for a person (leased ones not counted); `answered_tasks` have a label, published or on its way;
+    `oldest_at` is when the longest waiting open task arrived.
+    """
+
+    project: str
+    open_tasks: int = 0
+    leased_tasks: int = 0
+    answered_tasks: int = 0
+    oldest_at: datetime | None = None
+    answers_per_minute: float = 0.0

@@ -1,0 +1,1 @@
+"""Pure decisions: the same prediction, policy and gate give the same route for ever."""
