@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 from streamlabel.core.decision import Decision, Route
-from streamlabel.core.label import Label
 from streamlabel.core.prediction import Prediction
 from streamlabel.core.project import Project
-from streamlabel.core.review import ReviewTask
 from streamlabel.errors import InvalidMessageError
-from streamlabel.routing.ports import Clock, DecisionLog, Gates, Projects
+from streamlabel.routing.ports import Arrival, Clock, DecisionLog, Gates, Projects, Routed
 from streamlabel.routing.rules.decide import decide
 from streamlabel.routing.rules.results import model_label, review_task
 
 UNKNOWN_PROJECT = "UNKNOWN_PROJECT"
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A prediction, and when its record entered the system."""
-
-    prediction: Prediction
-    ingested_at: datetime | None
-
-
-Routed = Label | ReviewTask | InvalidMessageError
 
 
 class Router:

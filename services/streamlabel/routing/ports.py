@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from streamlabel.core.control import Gate
 from streamlabel.core.decision import Decision
+from streamlabel.core.label import Label
+from streamlabel.core.prediction import Prediction
 from streamlabel.core.project import Project
+from streamlabel.core.review import ReviewTask
+from streamlabel.errors import InvalidMessageError
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A prediction, and when its record entered the system."""
+
+    prediction: Prediction
+    ingested_at: datetime | None
+
+
+Routed = Label | ReviewTask | InvalidMessageError
+
+
+class Routing(Protocol):
+    """The use case, as the side that drives it sees it."""
+
+    async def route(self, arrivals: Sequence[Arrival]) -> Sequence[Routed]:
+        """A label, a task or the reason why neither can be, for each arrival in order."""
+        ...
 
 
 class Projects(Protocol):
