@@ -1,0 +1,160 @@
+"""The unary Connect protocol with JSON: `POST /<package>.<Service>/<Method>`, answered by the gRPC servicer itself.
+
+It works from the service descriptor: a method added to the proto and to the servicer is here at once. A call that
+fails has the HTTP status of its code and the body `{"code": …, "message": …}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NoReturn
+
+import grpc
+import orjson
+from aiohttp import web
+from google.protobuf import json_format
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from streamlabel.errors import InvalidMessageError, TransientError
+from streamlabel.v1 import review_service_pb2
+
+REVIEW_SERVICE: ServiceDescriptor = review_service_pb2.DESCRIPTOR.services_by_name["ReviewService"]
+# A little more than the longest poll that LeaseTasks allows.
+CALL_LIMIT_S = 40.0
+
+_JSON = "application/json"
+# How soon a call notices that its caller has gone: a task leased for nobody stays away until its lease expires.
+_PRESENCE_CHECK_S = 0.25
+
+_HTTP_STATUS = {
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.UNKNOWN: 500,
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DATA_LOSS: 500,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+}
+
+
+class CallFailedError(Exception):
+    """A call ends with `code` instead of an answer; `detail` is for a person."""
+
+    def __init__(self, code: grpc.StatusCode, detail: str) -> None:
+        super().__init__(f"{code.name}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+class CallContext:
+    """What a servicer may ask of its caller here; the part of grpc.aio.ServicerContext that makes sense over HTTP."""
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+
+    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Sequence[Any] = ()) -> NoReturn:
+        """End the call with `code`."""
+        del trailing_metadata  # Connect would carry it in headers; no method of ours sends any.
+        raise CallFailedError(code, details)
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        """The request's headers, names in lower case."""
+        return tuple((name.lower(), value) for name, value in self._request.headers.items())
+
+    def peer(self) -> str:
+        """Who calls, for logs."""
+        return f"http:{self._request.remote}"
+
+
+def connect_routes(service: ServiceDescriptor, servicer: object) -> list[web.RouteDef]:
+    """One route per unary method of `service`; each calls the method of that name on `servicer`.
+
+    Raises AttributeError where the servicer lacks a method, so that a gap shows at start and not at the first call.
+    """
+    return [
+        web.post(f"/{service.full_name}/{method.name}", _Call(method, getattr(servicer, method.name)))
+        for method in service.methods
+        if not (method.client_streaming or method.server_streaming)
+    ]
+
+
+class _Call:
+    """Serves one method over HTTP."""
+
+    def __init__(self, method: MethodDescriptor, behaviour: Callable[[Any, Any], Awaitable[Any]]) -> None:
+        self._method = method
+        self._behaviour = behaviour
+        self._request_class = GetMessageClass(method.input_type)
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        if request.content_type != _JSON:
+            # Also what keeps other sites out: a browser asks the server before it sends JSON across origins.
+            return web.Response(status=415, text=f"send {_JSON}\n", headers={"Accept-Post": _JSON})
+        try:
+            _refuse_other_sites(request)
+            message = await self._read(request)
+            answer = await _while_present(request, self._behaviour(message, CallContext(request)))
+        except CallFailedError as failure:
+            return _failure(failure.code, failure.detail)
+        except InvalidMessageError as error:
+            return _failure(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        except TransientError as error:
+            return _failure(grpc.StatusCode.UNAVAILABLE, str(error), retry_after_s=error.retry_after_s)
+        return _json(200, orjson.dumps(json_format.MessageToDict(answer)))
+
+    async def _read(self, request: web.Request) -> Message:
+        message = self._request_class()
+        try:
+            json_format.Parse(await request.read(), message, ignore_unknown_fields=True)
+        except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+            what = f"the body is no {self._method.input_type.name}: {error}"
+            raise CallFailedError(grpc.StatusCode.INVALID_ARGUMENT, what) from error
+        except web.HTTPRequestEntityTooLarge as error:
+            raise CallFailedError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"the body is too large: {error.text}") from error
+        return message
+
+
+async def _while_present(request: web.Request, answer: Awaitable[Any]) -> Any:
+    """The answer, or a cancelled call as soon as nobody waits for it."""
+    call = asyncio.ensure_future(answer)
+    try:
+        while True:
+            done, _ = await asyncio.wait((call,), timeout=_PRESENCE_CHECK_S)
+            if done:
+                return call.result()
+            if request.transport is None or request.transport.is_closing():
+                raise CallFailedError(grpc.StatusCode.CANCELLED, "the caller has gone")
+    finally:
+        if not call.done():
+            call.cancel()
+            await asyncio.wait((call,), timeout=_PRESENCE_CHECK_S)
+
+
+def _refuse_other_sites(request: web.Request) -> None:
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        raise CallFailedError(grpc.StatusCode.PERMISSION_DENIED, "calls from pages of other sites are not served")
+
+
+def _failure(code: grpc.StatusCode, detail: str, *, retry_after_s: float | None = None) -> web.Response:
+    # Connect spells one code unlike gRPC.
+    word = "canceled" if code is grpc.StatusCode.CANCELLED else code.name.lower()
+    response = _json(_HTTP_STATUS[code], orjson.dumps({"code": word, "message": detail}))
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(max(1, round(retry_after_s)))
+    return response
+
+
+def _json(status: int, body: bytes) -> web.Response:
+    return web.Response(status=status, body=body, content_type=_JSON, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,95 @@
+"""The files of the page, read once, served from memory under a policy that lets nothing in but themselves."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+# Scripts and styles only as files of ours; pictures also from blobs that the page makes; no page may frame this one.
+# With trusted types and no policy for them, no script can turn a string into markup, by whatever mistake.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob:",
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+PAGE_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    # Asked each time whether it is still the same, so that a page never runs against a newer service with old files.
+    "Cache-Control": "no-cache",
+    "Vary": "Accept-Encoding",
+}
+
+_MEDIA_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """One file as it goes out."""
+
+    body: bytes
+    packed: bytes
+    media_type: str
+    etag: str
+
+
+def page_routes() -> list[web.RouteDef]:
+    """`/` and every file of the page under `/assets/`; reading them is the only thing that touches the disk."""
+    assets = _load(resources.files(__package__) / "static", "")
+    index = assets.pop("index.html")
+    return [
+        web.get("/", _serving(index)),
+        *(web.get(f"/assets/{path}", _serving(asset)) for path, asset in sorted(assets.items())),
+    ]
+
+
+def _load(folder: Traversable, prefix: str) -> dict[str, Asset]:
+    assets: dict[str, Asset] = {}
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            assets |= _load(entry, f"{prefix}{entry.name}/")
+        elif media_type := _MEDIA_TYPES.get("." + entry.name.rpartition(".")[2]):
+            body = entry.read_bytes()
+            etag = hashlib.blake2b(body, digest_size=12).hexdigest()
+            assets[prefix + entry.name] = Asset(
+                body=body, packed=gzip.compress(body, mtime=0), media_type=media_type, etag=etag
+            )
+    return assets
+
+
+def _serving(asset: Asset) -> Handler:
+    async def serve(request: web.Request) -> web.Response:
+        headers = PAGE_HEADERS | {"ETag": f'"{asset.etag}"'}
+        if any(match.value in (asset.etag, "*") for match in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
+        packs = "gzip" in request.headers.get("Accept-Encoding", "")
+        if packs:
+            headers["Content-Encoding"] = "gzip"
+        return web.Response(
+            body=asset.packed if packs else asset.body, content_type=asset.media_type, charset="utf-8", headers=headers
+        )
+
+    return serve

@@ -1,0 +1,284 @@
+"""The desk: people fetch tasks here, keep them alive, answer them, give them back, and change their mind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from streamlabel.core.desk import (
+    AnnotationResult,
+    AnnotationStatus,
+    ExtendedLeases,
+    LeasedTask,
+    QueueStats,
+    UndoneAnnotation,
+)
+from streamlabel.core.identity import RecordKey
+from streamlabel.core.project import Project
+from streamlabel.core.review import Annotation, Lease
+from streamlabel.errors import TransientError
+from streamlabel.review.ports import (
+    Answers,
+    Bell,
+    Claim,
+    Finding,
+    Leases,
+    Observer,
+    PastAnswers,
+    Projects,
+    Question,
+    QueueBoard,
+    Refusal,
+    RefusedError,
+    Settlement,
+)
+from streamlabel.review.rules.answers import Verdict, judge
+from streamlabel.review.rules.showing import as_shown
+from streamlabel.review.rules.tokens import MAX_TOKEN_CHARACTERS, Grant, TokenSeal
+from streamlabel.review.rules.undoing import Undoability, undoability
+
+MAX_ANNOTATOR_CHARACTERS = 128
+# A task changes under a submit only when two people race for it: a few looks settle any of that.
+_MAX_LOOKS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskLimits:
+    """What the desk allows.
+
+    `recheck_s` is how often one who waits for work looks without being called: the bell of a broken connection is mute.
+    """
+
+    lease_s: float = 60.0
+    max_tasks: int = 100
+    max_annotations: int = 100
+    max_wait_s: float = 30.0
+    recheck_s: float = 1.0
+
+
+class ReviewDesk:
+    """Keeps the promises of `ports.Desk`: no task in two hands, no answer lost, none counted twice."""
+
+    def __init__(
+        self,
+        *,
+        projects: Projects,
+        leases: Leases,
+        answers: Answers,
+        past_answers: PastAnswers,
+        bell: Bell,
+        board: QueueBoard,
+        observer: Observer,
+        seal: TokenSeal,
+        limits: DeskLimits,
+    ) -> None:
+        self._projects = projects
+        self._leases = leases
+        self._answers = answers
+        self._past_answers = past_answers
+        self._bell = bell
+        self._board = board
+        self._observer = observer
+        self._seal = seal
+        self._limits = limits
+
+    def projects(self) -> Sequence[Project]:
+        """All projects, by name."""
+        return self._projects.all()
+
+    async def stats(self, project: str = "") -> Sequence[QueueStats]:
+        """The queue of one project, or of each; a project without tasks has an empty one."""
+        names = self._wanted(project)
+        found = {queue.project: queue for queue in await self._board.queues()}
+        return [found.get(name) or QueueStats(project=name) for name in names]
+
+    async def lease(
+        self, annotator: str, *, project: str = "", max_tasks: int = 1, wait_s: float = 0.0
+    ) -> Sequence[LeasedTask]:
+        """Up to `max_tasks` tasks that are nobody else's, most urgent first; waits up to `wait_s` for the first."""
+        _check_annotator(annotator)
+        _check_range("max_tasks", max_tasks, 1, self._limits.max_tasks)
+        _check_range("wait_s", wait_s, 0, self._limits.max_wait_s)
+        self._wanted(project)
+        with self._bell.listen(project) as call:
+            deadline_s = asyncio.get_running_loop().time() + wait_s
+            while True:
+                # Named anew each time: a project may come or go while somebody waits.
+                claims = await self._claim(annotator, self._wanted(project), max_tasks)
+                left_s = deadline_s - asyncio.get_running_loop().time()
+                if claims or left_s <= 0 or self._bell.is_silenced:
+                    return [self._handed(claim, annotator) for claim in claims]
+                await call.wait(min(left_s, self._limits.recheck_s))
+
+    async def extend(self, annotator: str, lease_tokens: Sequence[str]) -> ExtendedLeases:
+        """Move the expiry of the leases that still hold; tell which are gone."""
+        grants = self._grants(annotator, lease_tokens)
+        held = await self._leases.extend(list(grants.values()), self._limits.lease_s) if grants else {}
+        return ExtendedLeases(
+            leases=tuple(
+                self._lease(RecordKey.parse(held[grant][0]), grant, held[grant][1], token)
+                for token, grant in grants.items()
+                if grant in held
+            ),
+            lost_lease_tokens=tuple(token for token in lease_tokens if grants.get(token) not in held),
+        )
+
+    async def release(self, annotator: str, lease_tokens: Sequence[str]) -> int:
+        """Give tasks back unanswered, free at once; returns how many were this annotator's to give."""
+        grants = self._grants(annotator, lease_tokens)
+        return await self._leases.release(list(grants.values())) if grants else 0
+
+    async def submit(self, annotator: str, annotations: Sequence[Annotation]) -> Sequence[AnnotationResult]:
+        """Take answers in, one result each, in order. The same call again changes nothing and gives the same labels."""
+        _check_annotator(annotator)
+        _check_range("annotations", len(annotations), 1, self._limits.max_annotations)
+        results: list[AnnotationResult | None] = [None] * len(annotations)
+        open_answers: dict[int, Grant] = {}
+        for index, annotation in enumerate(annotations):
+            grant = self._seal.read(annotation.lease_token, annotator)
+            if grant is None:
+                detail = "lease_token is unknown, or was given to another annotator"
+                results[index] = _result(annotation, Verdict(status=AnnotationStatus.REJECTED, detail=detail))
+            else:
+                open_answers[index] = grant
+        for _ in range(_MAX_LOOKS):
+            if not open_answers:
+                break
+            chosen = _one_per_task(open_answers, annotations)
+            for index, result in (await self._settle(annotator, annotations, chosen)).items():
+                results[index] = result
+                del open_answers[index]
+        if open_answers:
+            raise TransientError("the tasks of these answers change too fast; submit them again")
+        return [result for result in results if result is not None]
+
+    async def undo(self, annotator: str, annotation_id: str) -> UndoneAnnotation:
+        """Take back the annotator's own answer, and lease its task to them again. The same call again gives the same lease."""
+        _check_annotator(annotator)
+        for _ in range(_MAX_LOOKS):
+            past = await self._past_answers.find(annotator, annotation_id)
+            if past is None:
+                detail = f"{annotator!r} has no answer {annotation_id[:80]!r}"
+                raise RefusedError(Refusal.NOT_FOUND, "annotation_id", detail)
+            verdict, reason = undoability(past)
+            if verdict is Undoability.NEVER:
+                raise RefusedError(Refusal.FAILED_PRECONDITION, "annotation_id", reason)
+            if verdict is Undoability.DONE:
+                claim = await self._past_answers.current_claim(annotator, past.ticket)
+            else:
+                claim = await self._past_answers.take_back(annotator, past, self._limits.lease_s)
+            if claim is not None:
+                return UndoneAnnotation(leased=self._handed(claim, annotator), class_name=past.class_name)
+        raise TransientError("the task of this answer changes too fast; undo it again")
+
+    async def _claim(self, annotator: str, projects: Sequence[str], max_tasks: int) -> Sequence[Claim]:
+        if not projects or self._bell.is_silenced:
+            return ()
+        claims = await self._leases.claim(annotator, projects, max_tasks, self._limits.lease_s)
+        counts: dict[str, int] = {}
+        for claim in claims:
+            name = claim.task.key.project
+            counts[name] = counts.get(name, 0) + 1
+        for name, count in counts.items():
+            self._observer.leased(name, count)
+        return claims
+
+    async def _settle(
+        self, annotator: str, annotations: Sequence[Annotation], chosen: dict[int, Grant]
+    ) -> dict[int, AnnotationResult]:
+        """Results of those that could be decided; the others' tasks changed under our eyes."""
+        questions = [
+            Question(annotation_id=annotations[index].annotation_id, ticket=grant.ticket)
+            for index, grant in chosen.items()
+        ]
+        findings = await self._answers.look(annotator, questions)
+        results: dict[int, AnnotationResult] = {}
+        settlements: dict[int, Settlement] = {}
+        for (index, grant), finding in zip(chosen.items(), findings, strict=True):
+            annotation = annotations[index]
+            verdict = self._judge(annotation, grant, annotator, finding)
+            if finding.standing is not None and finding.kept is None and verdict.status in _STORED:
+                settlements[index] = Settlement(annotation=annotation, standing=finding.standing, verdict=verdict)
+            else:
+                results[index] = self._decided(annotation, finding, verdict)
+        if settlements:
+            kept = await self._answers.settle(annotator, list(settlements.values()))
+            for index, settlement in settlements.items():
+                if settlement.annotation.annotation_id in kept:
+                    finding = Finding(standing=settlement.standing, kept=None)
+                    results[index] = self._decided(settlement.annotation, finding, settlement.verdict)
+        return results
+
+    def _judge(self, annotation: Annotation, grant: Grant, annotator: str, finding: Finding) -> Verdict:
+        project = self._projects.get(finding.standing.lineage.key.project) if finding.standing else None
+        return judge(annotation, grant, annotator, standing=finding.standing, kept=finding.kept, project=project)
+
+    def _decided(self, annotation: Annotation, finding: Finding, verdict: Verdict) -> AnnotationResult:
+        if finding.standing is not None:
+            took_s = annotation.think_time_ms / 1000 or finding.standing.held_s
+            self._observer.answered(finding.standing.lineage.key.project, verdict.status, took_s)
+        return _result(annotation, verdict)
+
+    def _wanted(self, project: str) -> Sequence[str]:
+        if not project:
+            return [each.name for each in self._projects.all()]
+        if self._projects.get(project) is None:
+            raise RefusedError(Refusal.NOT_FOUND, "project", f"there is no project {project[:80]!r}")
+        return [project]
+
+    def _grants(self, annotator: str, lease_tokens: Sequence[str]) -> dict[str, Grant]:
+        _check_annotator(annotator)
+        _check_range("lease_tokens", len(lease_tokens), 0, self._limits.max_tasks)
+        if any(len(token) > MAX_TOKEN_CHARACTERS for token in lease_tokens):
+            detail = f"a lease token has at most {MAX_TOKEN_CHARACTERS} characters"
+            raise RefusedError(Refusal.INVALID_ARGUMENT, "lease_tokens", detail)
+        found = {token: self._seal.read(token, annotator) for token in lease_tokens}
+        return {token: grant for token, grant in found.items() if grant is not None}
+
+    def _handed(self, claim: Claim, annotator: str) -> LeasedTask:
+        token = self._seal.mint(claim.grant, annotator)
+        return LeasedTask(
+            lease=self._lease(claim.task.key, claim.grant, claim.expires_at, token), task=as_shown(claim.task)
+        )
+
+    def _lease(self, key: RecordKey, grant: Grant, expires_at: datetime, token: str) -> Lease:
+        return Lease(
+            task=key,
+            lease_token=token,
+            fencing_token=grant.fencing_token,
+            expires_at=expires_at,
+            lasts_s=self._limits.lease_s,
+        )
+
+
+_STORED = frozenset({AnnotationStatus.ACCEPTED, AnnotationStatus.SUPERSEDED})
+
+
+def _one_per_task(open_answers: dict[int, Grant], annotations: Sequence[Annotation]) -> dict[int, Grant]:
+    """The first open answer to each task, and of each id: those behind it see what it has changed."""
+    tickets: set[int] = set()
+    ids: set[str] = set()
+    chosen = {}
+    for index, grant in open_answers.items():
+        if grant.ticket not in tickets and annotations[index].annotation_id not in ids:
+            chosen[index] = grant
+        tickets.add(grant.ticket)
+        ids.add(annotations[index].annotation_id)
+    return chosen
+
+
+def _result(annotation: Annotation, verdict: Verdict) -> AnnotationResult:
+    return AnnotationResult(annotation_id=annotation.annotation_id, status=verdict.status, detail=verdict.detail)
+
+
+def _check_annotator(annotator: str) -> None:
+    if not 1 <= len(annotator) <= MAX_ANNOTATOR_CHARACTERS or not annotator.isprintable() or annotator.isspace():
+        detail = f"must have 1-{MAX_ANNOTATOR_CHARACTERS} visible characters"
+        raise RefusedError(Refusal.INVALID_ARGUMENT, "annotator", detail)
+
+
+def _check_range(field: str, value: float, low: int, high: float) -> None:
+    if not low <= value <= high:
+        raise RefusedError(Refusal.INVALID_ARGUMENT, field, f"must be {low}-{high:g}, not {value:g}")

@@ -1,0 +1,1 @@
+"""Who may answer, what an answer does, and what the label says: pure decisions, values in, values out."""

@@ -1,0 +1,147 @@
+"""What becomes of an answer, given how its task stands at that moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from streamlabel.core.decision import Decision
+from streamlabel.core.desk import AnnotationStatus
+from streamlabel.core.identity import RecordKey
+from streamlabel.core.label import Label, LabelSource
+from streamlabel.core.project import Project
+from streamlabel.core.review import Annotation
+from streamlabel.review.rules.tokens import Grant
+
+
+class TaskState(Enum):
+    """Life of a task.
+
+    READY ──claim──▶ LEASED ──answer──▶ ANSWERED
+      ▲                │ ▲                  │
+      └─expiry,release─┘ └───────undo───────┘
+    """
+
+    READY = "ready"
+    LEASED = "leased"
+    ANSWERED = "answered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """What the label of a task will say about how it came to people."""
+
+    key: RecordKey
+    decision: Decision
+    content_hash: bytes
+    model_name: str
+    model_version: int
+    event_at: datetime | None
+    ingested_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a task stands, all of it read at once at `seen_at` by the store's clock.
+
+    `fencing_token` is that of the latest lease; `lease_holds`: somebody has it now; `revision` is that of the latest label.
+    """
+
+    ticket: int
+    state: TaskState
+    fencing_token: int
+    lease_holds: bool
+    lease_until: datetime | None
+    revision: int
+    lineage: Lineage
+    seen_at: datetime
+    held_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptAnnotation:
+    """An answer that this annotator handed in before under the same annotation_id."""
+
+    ticket: int
+    class_name: str
+    status: AnnotationStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What becomes of an answer; `label` is there exactly when it is accepted. REJECTED and DUPLICATE are not stored."""
+
+    status: AnnotationStatus
+    detail: str = ""
+    label: Label | None = None
+
+
+def judge(
+    annotation: Annotation,
+    grant: Grant,
+    annotator: str,
+    *,
+    standing: Standing | None,
+    kept: KeptAnnotation | None,
+    project: Project | None,
+) -> Verdict:
+    """The one decision about an answer whose lease token was real.
+
+    The current lease may always answer. An older one may while nobody holds or has answered the task: work that a person
+    has done is not thrown away because a lease ran out, and nobody else's work is overwritten by it.
+    """
+    if kept is not None:
+        return _again(annotation, grant, kept)
+    if standing is None:
+        return Verdict(status=AnnotationStatus.REJECTED, detail="the task no longer exists")
+    if project is None:
+        return Verdict(
+            status=AnnotationStatus.REJECTED, detail=f"project {standing.lineage.key.project!r} no longer exists"
+        )
+    if annotation.class_name not in project.taxonomy.names:
+        return Verdict(
+            status=AnnotationStatus.REJECTED,
+            detail=f"class_name {annotation.class_name[:80]!r} is not in taxonomy version {project.taxonomy.version} "
+            f"of project {project.name!r}",
+        )
+    if standing.state is TaskState.ANSWERED:
+        return Verdict(status=AnnotationStatus.SUPERSEDED, detail="the task was answered before")
+    if standing.lease_holds and standing.fencing_token != grant.fencing_token:
+        return Verdict(status=AnnotationStatus.SUPERSEDED, detail="the lease ran out and a later one holds the task")
+    return Verdict(
+        status=AnnotationStatus.ACCEPTED, label=human_label(annotation.class_name, annotator, standing, project)
+    )
+
+
+def human_label(class_name: str, annotator: str, standing: Standing, project: Project) -> Label:
+    """The label that this answer makes, one revision above the latest."""
+    lineage = standing.lineage
+    return Label(
+        key=lineage.key,
+        class_name=class_name,
+        source=LabelSource.HUMAN,
+        revision=standing.revision + 1,
+        supersedes_revision=standing.revision,
+        decision=lineage.decision,
+        model_name=lineage.model_name,
+        model_version=lineage.model_version,
+        annotators=(annotator,),
+        project_version=project.version,
+        taxonomy_version=project.taxonomy.version,
+        content_hash=lineage.content_hash,
+        event_at=lineage.event_at,
+        ingested_at=lineage.ingested_at,
+        labelled_at=standing.seen_at,
+    )
+
+
+def _again(annotation: Annotation, grant: Grant, kept: KeptAnnotation) -> Verdict:
+    if (kept.ticket, kept.class_name) != (grant.ticket, annotation.class_name):
+        return Verdict(
+            status=AnnotationStatus.REJECTED,
+            detail="annotation_id names another answer of this annotator: every new answer needs an id of its own",
+        )
+    if kept.status is AnnotationStatus.SUPERSEDED:
+        return Verdict(status=AnnotationStatus.SUPERSEDED, detail="kept before as a second opinion")
+    return Verdict(status=AnnotationStatus.DUPLICATE, detail="accepted before")
