@@ -93,8 +93,8 @@ class Source(Protocol):
     def resume(self, partition: int) -> None:
         """Undo `pause`."""
 
-    def highwater(self, partition: int) -> int | None:
-        """The offset after the last record written, as of the latest fetch."""
+    async def lag(self, partition: int) -> int | None:
+        """How many offsets lie between the position and the end, as of the latest fetch; None if not known."""
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         """Tell lag monitors how far this member is; never the truth of a lane (that is in its transactions)."""
@@ -132,7 +132,7 @@ class LaneProducer(Protocol):
     async def send(self, topic: str, partition: int, records: Sequence[RawRecord]) -> None:
         """Write records in order; return only when the broker has acknowledged each: nothing is ever sent unawaited.
 
-        Calls may run at the same time as each other (for other partitions) and as `send_offsets`.
+        Calls for several partitions may run at the same time.
         """
 
     async def send_offsets(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
