@@ -25,8 +25,8 @@ from streamlabel.errors import ConfigurationError
 
 PREFIX = "STREAMLABEL_"
 SERVICES = ("ingest", "inference", "routing", "review", "learning")
-# Not services, but they live under the same prefix: the command line, the embedded stack and the test suite.
-NEIGHBOURS = ("cli", "local", "test")
+# Not services, but their keys live under the same prefix: the command line, the embedded stack and the test suite.
+NEIGHBOURS = ("cli_", "topics_", "data_dir", "cache_dir", "local_", "test_")
 
 MIB = 1024 * 1024
 
@@ -217,7 +217,8 @@ def effective_settings(settings: ServiceSettings) -> Iterator[tuple[str, str]]:
 def foreign_prefixes(settings_cls: type[ServiceSettings]) -> tuple[str, ...]:
     """The beginnings of keys that are none of this service's business."""
     own = {name.split("_", 1)[0] for name in settings_cls.model_fields}
-    return tuple(f"{PREFIX}{other.upper()}_" for other in (*SERVICES, *NEIGHBOURS) if other not in own)
+    others = (*(f"{service}_" for service in SERVICES), *NEIGHBOURS)
+    return tuple(PREFIX + other.upper() for other in others if other.split("_", 1)[0] not in own)
 
 
 def _unknown_keys(settings_cls: type[ServiceSettings], given: Mapping[str, str]) -> Iterator[str]:

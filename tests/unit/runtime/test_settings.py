@@ -90,7 +90,8 @@ def test_keys_of_other_services_are_ignored_but_own_typos_are_not() -> None:
     load(
         STREAMLABEL_INGEST_MAX_BATCH_RECORDS="5",
         STREAMLABEL_INFERENCE_TRITON_URL="x",
-        STREAMLABEL_LOCAL_DATA_DIR="y",
+        STREAMLABEL_DATA_DIR="y",
+        STREAMLABEL_TOPICS_PARTITIONS="3",
         STREAMLABEL_TEST_KAFKA="z",
     )
     assert "did you mean STREAMLABEL_REVIEW_LEASE_S?" in problems_of(STREAMLABEL_REVIEW_LEASE="5")
