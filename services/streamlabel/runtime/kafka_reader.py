@@ -32,9 +32,11 @@ class KafkaTopicReader:
         try:
             async with kafka_call(f"start the reader of {self._topic}", self._timeout_s):
                 await consumer.start()
-                if self._topic not in await consumer.topics():
+                # The consumer's own view of the cluster holds only topics that it is assigned already.
+                cluster = await consumer._client.fetch_all_metadata()
+                numbers = cluster.partitions_for_topic(self._topic)
+                if not numbers:
                     raise BrokerUnavailableError(f"topic {self._topic} does not exist (yet)")
-                numbers = consumer.partitions_for_topic(self._topic) or set()
                 self._partitions = [TopicPartition(self._topic, number) for number in sorted(numbers)]
                 consumer.assign(self._partitions)
                 for tp, first in (await consumer.beginning_offsets(self._partitions)).items():
