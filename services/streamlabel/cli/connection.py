@@ -1,0 +1,118 @@
+"""Where the parts listen that a command talks to: a flag says it, else the environment, else the embedded stack's own file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+import uvloop
+
+from streamlabel.cli.settings import CliSettings
+from streamlabel.local.places import DataDir
+from streamlabel.local.stack_file import client_environment
+from streamlabel.runtime.kafka import KafkaBroker, KafkaConnection
+from streamlabel.runtime.settings import env_key, load_settings
+from streamlabel.wire.flow import Names
+from streamlabel.wire.topics import TopicPlan
+
+T = TypeVar("T")
+
+_PANEL = "Where things are"
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="Directory of the embedded stack (STREAMLABEL_DATA_DIR; default ./.streamlabel): its addresses are used.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
+KafkaOption = Annotated[
+    str | None,
+    typer.Option(
+        "--kafka",
+        metavar="HOST:PORT[,…]",
+        help="Kafka to use instead of the embedded one (STREAMLABEL_KAFKA_BOOTSTRAP_SERVERS).",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
+TopicPrefixOption = Annotated[
+    str | None,
+    typer.Option(
+        "--topic-prefix",
+        metavar="PREFIX",
+        help="What topic names begin with (STREAMLABEL_KAFKA_TOPIC_PREFIX; default streamlabel).",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """All addresses that a command may need; making one opens nothing."""
+
+    kafka: KafkaConnection
+    names: Names
+    topic_plan: TopicPlan
+    ingest_address: str
+    review_address: str
+    review_url: str
+
+    def broker(self) -> KafkaBroker:
+        """Kafka, ready to be asked for readers and producers."""
+        return KafkaBroker(self.kafka)
+
+
+def connect(
+    data_dir: Path | None = None,
+    kafka: str | None = None,
+    topic_prefix: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Connection:
+    """The connection that flags, environment and stack file add up to; raises ConfigurationError for a bad key or file."""
+    flags = {"kafka_bootstrap_servers": kafka, "kafka_topic_prefix": topic_prefix}
+    given = {env_key(name): value for name, value in flags.items() if value is not None}
+    # Who names another Kafka does not mean the embedded stack, nor its one replica.
+    elsewhere = given.keys() | environ.keys() >= {env_key("kafka_bootstrap_servers")}
+    known = {} if elsewhere else client_environment(DataDir.at(data_dir, environ))
+    settings = load_settings(CliSettings, {**known, **environ, **given})
+    return Connection(
+        kafka=kafka_connection(settings),
+        names=Names(settings.kafka_topic_prefix),
+        topic_plan=settings.topic_plan,
+        ingest_address=settings.cli_ingest_address,
+        review_address=settings.cli_review_address,
+        review_url=settings.cli_review_url,
+    )
+
+
+def kafka_connection(settings: CliSettings) -> KafkaConnection:
+    """How the command line reaches Kafka."""
+    password = settings.kafka_sasl_password
+    return KafkaConnection(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        client_id="streamlabel-cli",
+        security_protocol=settings.kafka_security_protocol,
+        sasl_mechanism=settings.kafka_sasl_mechanism,
+        sasl_username=settings.kafka_sasl_username,
+        sasl_password=password.get_secret_value() if password else None,
+        ssl_ca_file=settings.kafka_ssl_ca_file,
+        ssl_cert_file=settings.kafka_ssl_cert_file,
+        ssl_key_file=settings.kafka_ssl_key_file,
+        session_timeout_s=settings.kafka_session_timeout_s,
+        rebalance_timeout_s=settings.kafka_rebalance_timeout_s,
+        transaction_timeout_s=settings.kafka_transaction_timeout_s,
+    )
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Runs `work` to its end on a loop of its own; Ctrl-C cancels it, lets it clean up and raises KeyboardInterrupt."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)

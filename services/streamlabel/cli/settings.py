@@ -1,0 +1,62 @@
+"""What the environment may tell the command line; a flag says the same thing louder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from streamlabel.runtime.settings import GrpcSettings
+from streamlabel.wire.topics import DAY_MS, TopicPlan
+
+HOUR_MS = DAY_MS // 24
+
+
+class CliSettings(GrpcSettings):
+    """The shared keys, those of `topics apply`, and where the services listen.
+
+    It knows the keys of gRPC servers too, without using them: one environment file serves services and command line.
+    """
+
+    data_dir: Path | None = Field(None, description="Directory of the embedded stack; unset: ./.streamlabel")
+    cache_dir: Path | None = Field(None, description="Directory of downloads; unset: ~/.cache/streamlabel")
+    cli_ingest_address: str = Field(
+        "127.0.0.1:50051", min_length=1, description="host:port of the ingest service's gRPC"
+    )
+    cli_review_address: str = Field(
+        "127.0.0.1:50052", min_length=1, description="host:port of the review service's gRPC"
+    )
+    cli_review_url: str = Field(
+        "http://127.0.0.1:8082/", min_length=1, description="Address of the review page, as a browser reaches it"
+    )
+    topics_partitions: int = Field(
+        12, ge=1, le=10_000, description="Partitions of every pipeline topic: the most lanes a stage can have, for good"
+    )
+    topics_replication_factor: int = Field(3, ge=1, le=32, description="Copies of every topic")
+    topics_min_insync_replicas: int = Field(
+        2, ge=1, le=32, description="Copies that must have a write before it counts"
+    )
+    topics_retention_hours: int = Field(
+        7 * 24, ge=1, le=10 * 366 * 24, description="Age at which records, predictions and review tasks are dropped"
+    )
+    topics_dead_letter_retention_hours: int = Field(
+        30 * 24, ge=1, le=10 * 366 * 24, description="Age at which dead letters are dropped"
+    )
+    topics_max_message_bytes: int = Field(
+        2 * 1024 * 1024,
+        ge=64 * 1024,
+        le=64 * 1024 * 1024,
+        description="Longest message; a record and what is said of it",
+    )
+
+    @property
+    def topic_plan(self) -> TopicPlan:
+        """The shape of the topics."""
+        return TopicPlan(
+            partitions=self.topics_partitions,
+            replication_factor=self.topics_replication_factor,
+            min_insync_replicas=self.topics_min_insync_replicas,
+            retention_ms=self.topics_retention_hours * HOUR_MS,
+            dead_letter_retention_ms=self.topics_dead_letter_retention_hours * HOUR_MS,
+            max_message_bytes=self.topics_max_message_bytes,
+        )
