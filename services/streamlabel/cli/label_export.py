@@ -1,0 +1,70 @@
+"""Which labels an export shows, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+
+from streamlabel.cli.topic_reading import follow, open_reader, until_end
+from streamlabel.core.label import Label
+from streamlabel.errors import InvalidMessageError
+from streamlabel.runtime.broker import Broker
+from streamlabel.runtime.messages import Message
+from streamlabel.wire import labels
+
+_CHUNK = 1000
+
+
+class FinalLabels:
+    """The latest revision of each record; a deleted one is none."""
+
+    def __init__(self) -> None:
+        self._latest: dict[bytes, Message] = {}
+
+    def take(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            # Popped first, so that the order is that of the final revisions.
+            self._latest.pop(message.key, None)
+            if not message.tombstone:
+                self._latest[message.key] = message
+
+    def chunks(self) -> Iterable[Sequence[Label]]:
+        """The labels, in pieces small enough to decode between two breaths of the event loop."""
+        messages = list(self._latest.values())
+        for start in range(0, len(messages), _CHUNK):
+            yield _decode(messages[start : start + _CHUNK])
+
+
+async def export(
+    broker: Broker, topic: str, project: str, *, all_revisions: bool, following: bool
+) -> AsyncGenerator[Sequence[Label], None]:
+    """The labels of `project`, in batches: of each record the final one, or every revision in the order it was set.
+
+    Ends at the end of the topic as it is now, unless `following`: then every later revision comes as it is set, for ever.
+    Raises InvalidMessageError where a message is no label, naming its place.
+    """
+    prefix = f"{project}/".encode()
+    async with open_reader(broker, topic) as reader:
+        final = FinalLabels()
+        async for batch in until_end(reader):
+            ours = [message for message in batch if message.key.startswith(prefix)]
+            if all_revisions:
+                yield _decode(ours)
+            else:
+                final.take(ours)
+        for chunk in final.chunks():
+            yield chunk
+        if following:
+            async for batch in follow(reader):
+                yield _decode(message for message in batch if message.key.startswith(prefix))
+
+
+def _decode(messages: Iterable[Message]) -> list[Label]:
+    return [_decode_one(message) for message in messages if not message.tombstone]
+
+
+def _decode_one(message: Message) -> Label:
+    try:
+        return labels.decode(message.value)
+    except InvalidMessageError as error:
+        place = f"{message.topic}[{message.partition}] at offset {message.offset}"
+        raise InvalidMessageError(error.reason, f"{place}: {error.detail}") from error
