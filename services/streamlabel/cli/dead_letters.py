@@ -1,0 +1,297 @@
+"""`streamlabel dead-letters list|show|replay`: what could not be handled, why, and how it gets another chance."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+import typer
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError, Message
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from streamlabel.cli.connection import DataDirOption, KafkaOption, TopicPrefixOption, connect, run
+from streamlabel.cli.dead_letter_box import DeadLetterBox, Letter, Replay
+from streamlabel.errors import ConfigurationError, StreamlabelError
+from streamlabel.v1 import prediction_pb2, record_pb2, review_pb2
+from streamlabel.wire.flow import PREDICTIONS, RECORDS, REVIEW_TASKS, Names
+
+_SHOWN_BYTES = 512
+_MESSAGES: dict[str, Callable[[], Message]] = {
+    RECORDS.noun: record_pb2.Record,
+    PREDICTIONS.noun: prediction_pb2.Prediction,
+    REVIEW_TASKS.noun: review_pb2.ReviewTask,
+}
+
+TopicOption = Annotated[
+    str | None,
+    typer.Option(
+        "--topic", help="One dead-letter topic only, by its whole name; else those of all stages.", show_default=False
+    ),
+]
+ReasonOption = Annotated[
+    str | None, typer.Option("--reason", help="Only those that died of this reason code.", show_default=False)
+]
+StageOption = Annotated[
+    str | None,
+    typer.Option("--stage", help="Only those of this stage: inference, routing or review.", show_default=False),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `dead-letters` to the command line."""
+    letters = typer.Typer(
+        help="Messages that could not be handled: look at them, send them back.", no_args_is_help=True
+    )
+    letters.command("list")(list_)
+    letters.command("show")(show)
+    letters.command("replay")(replay)
+    app.add_typer(letters, name="dead-letters")
+
+
+def list_(
+    topic: TopicOption = None,
+    stage: StageOption = None,
+    reason: ReasonOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="Those that were replayed too.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 50,
+    data_dir: DataDirOption = None,
+    kafka: KafkaOption = None,
+    topic_prefix: TopicPrefixOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a letter.")] = False,
+) -> None:
+    """List dead letters, oldest first.
+
+    Examples:
+
+      streamlabel dead-letters list
+
+      streamlabel dead-letters list --stage inference --reason UNKNOWN_PROJECT --json
+    """
+    connection = connect(data_dir, kafka, topic_prefix)
+    boxes = _boxes(connection.names, topic, stage)
+
+    async def read() -> list[Letter]:
+        return [letter for name in boxes for letter in await DeadLetterBox(connection.broker(), name).letters()]
+
+    found = [
+        letter for letter in run(read()) if (everything or not letter.replayed) and reason in (None, letter.reason)
+    ]
+    found.sort(key=lambda letter: letter.message.timestamp_ms)
+    if as_json:
+        for letter in found[-limit:]:
+            typer.echo(orjson.dumps(_facts(letter)).decode())
+        return
+    if not found:
+        typer.echo("no dead letters", err=True)
+        return
+    Console().print(_table(found[-limit:]))
+    if len(found) > limit:
+        typer.echo(f"{len(found) - limit} older ones are not shown; --limit shows more", err=True)
+
+
+def show(
+    letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.", show_default=False)],
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Write the message's bytes, as they are, to standard output.")
+    ] = False,
+    data_dir: DataDirOption = None,
+    kafka: KafkaOption = None,
+    topic_prefix: TopicPrefixOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as one JSON object.")] = False,
+) -> None:
+    """Show one dead letter: why it died, where it came from, what it holds.
+
+    Examples:
+
+      streamlabel dead-letters show inference/3/1042
+
+      streamlabel dead-letters show inference/3/1042 --raw > message.bin
+    """
+    connection = connect(data_dir, kafka, topic_prefix)
+    name, partition, offset = _parse_id(letter_id, connection.names)
+    letters = run(DeadLetterBox(connection.broker(), name).letters())
+    here = (partition, offset)
+    letter = next((each for each in letters if (each.message.partition, each.message.offset) == here), None)
+    if letter is None:
+        raise ConfigurationError(
+            f"there is no dead letter {letter_id}; `streamlabel dead-letters list --all` shows those there are"
+        )
+    if raw:
+        sys.stdout.buffer.write(letter.message.value)
+        return
+    facts = _facts(letter) | {"headers": _headers(letter), "content": _content(letter, connection.names)}
+    if as_json:
+        typer.echo(orjson.dumps(facts).decode())
+        return
+    for key, value in facts.items():
+        text = value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        typer.echo(f"{key + ':':<16} {text}")
+
+
+def replay(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID…]", help="Letters to send back; none: all that fit the options.")
+    ] = None,
+    topic: TopicOption = None,
+    stage: StageOption = None,
+    reason: ReasonOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that wait, without another condition.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go back.")] = False,
+    data_dir: DataDirOption = None,
+    kafka: KafkaOption = None,
+    topic_prefix: TopicPrefixOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as one JSON object.")] = False,
+) -> None:
+    """Send dead letters back to the topic and partition they came from: bytes, key and headers as they were.
+
+    Each goes back once: a replay that is repeated or killed doubles nothing. Mend the cause first (apply the project,
+    say), or they come back as new dead letters.
+
+    Examples:
+
+      streamlabel dead-letters replay inference/3/1042
+
+      streamlabel dead-letters replay --reason UNKNOWN_PROJECT --dry-run
+    """
+    if not (ids or topic or stage or reason or everything):
+        raise ConfigurationError("say which: ids, --stage, --reason, --topic, or --all for every letter that waits")
+    connection = connect(data_dir, kafka, topic_prefix)
+    wanted = {_parse_id(each, connection.names) for each in ids or ()}
+    boxes = sorted({name for name, _, _ in wanted}) if wanted else _boxes(connection.names, topic, stage)
+
+    def chosen(letter: Letter) -> bool:
+        message = letter.message
+        if wanted and (message.topic, message.partition, message.offset) not in wanted:
+            return False
+        return reason in (None, letter.reason)
+
+    async def work() -> list[Replay]:
+        done = []
+        for name in boxes:
+            box = DeadLetterBox(connection.broker(), name)
+            if dry_run:
+                waiting = [letter for letter in await box.letters() if chosen(letter) and not letter.replayed]
+                done.append(Replay(replayed=tuple(waiting), stuck=()))
+            else:
+                done.append(await box.replay(chosen))
+        return done
+
+    _tell(run(work()), dry_run=dry_run, as_json=as_json)
+
+
+def _tell(done: Sequence[Replay], *, dry_run: bool, as_json: bool) -> None:
+    replayed = [letter for each in done for letter in each.replayed]
+    stuck = [pair for each in done for pair in each.stuck]
+    if as_json:
+        report = {
+            "replayed": [_id(letter) for letter in replayed],
+            "stuck": {_id(letter): why for letter, why in stuck},
+            "dry_run": dry_run,
+        }
+        typer.echo(orjson.dumps(report).decode())
+    else:
+        for letter in replayed:
+            typer.echo(f"{'would send' if dry_run else 'sent'} {_id(letter)} back to {_origin(letter)}")
+        if not replayed and not stuck:
+            typer.echo("nothing to send back", err=True)
+        for letter, why in stuck:
+            typer.echo(f"{_id(letter)} cannot go back: {why}", err=True)
+    if stuck:
+        raise StreamlabelError(f"{len(stuck)} dead letters cannot go back")
+
+
+def _boxes(names: Names, topic: str | None, stage: str | None) -> list[str]:
+    if topic is not None:
+        return [topic]
+    stages = dict(_stages(names))
+    if stage is None:
+        return list(stages.values())
+    if stage not in stages:
+        raise ConfigurationError(f"{stage!r} is no stage with dead letters; there are {', '.join(stages)}")
+    return [stages[stage]]
+
+
+def _stages(names: Names) -> Iterator[tuple[str, str]]:
+    """Each stage with its dead-letter topic."""
+    for topic in names.dead_letters():
+        yield topic.removesuffix(".dead-letter").rpartition("-")[2], topic
+
+
+def _parse_id(letter_id: str, names: Names) -> tuple[str, int, int]:
+    parts = letter_id.split("/")
+    if len(parts) != 3 or not (parts[1].isdigit() and parts[2].isdigit()):
+        raise ConfigurationError(f"{letter_id!r} is no id of a dead letter: STAGE/PARTITION/OFFSET, as `list` shows it")
+    return dict(_stages(names)).get(parts[0], parts[0]), int(parts[1]), int(parts[2])
+
+
+def _id(letter: Letter) -> str:
+    message = letter.message
+    box = letter.stage if letter.stage and message.topic.endswith(f"-{letter.stage}.dead-letter") else message.topic
+    return f"{box}/{message.partition}/{message.offset}"
+
+
+def _origin(letter: Letter) -> str:
+    return f"{letter.origin.topic}[{letter.origin.partition}]" if letter.origin else "unknown"
+
+
+def _facts(letter: Letter) -> dict[str, Any]:
+    message = letter.message
+    origin = letter.origin
+    return {
+        "id": _id(letter),
+        "key": message.key.decode("utf-8", "backslashreplace"),
+        "reason": letter.reason or "UNKNOWN",
+        "detail": letter.detail,
+        "stage": letter.stage,
+        "died_at": _moment(message.timestamp_ms),
+        "origin": {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset} if origin else None,
+        "value_bytes": len(message.value),
+        "omitted_bytes": letter.omitted_bytes,
+        "replayed": letter.replayed,
+    }
+
+
+def _table(letters: Sequence[Letter]) -> Table:
+    table = Table("id", "died at", "reason", "key", "detail", box=None, header_style="bold")
+    for letter in letters:
+        facts = _facts(letter)
+        reason = facts["reason"] + (" (replayed)" if letter.replayed else "")
+        cells = (facts["id"], facts["died_at"], reason, facts["key"][:60], letter.detail[:200])
+        table.add_row(*(Text(_visible(cell)) for cell in cells))
+    return table
+
+
+def _headers(letter: Letter) -> dict[str, str]:
+    return {name: value.decode("utf-8", "backslashreplace") for name, value in letter.original_headers}
+
+
+def _content(letter: Letter, names: Names) -> Any:
+    """The message as JSON where it is one of ours and whole; else its first bytes, escaped."""
+    value = letter.message.value
+    nouns = {names.topic(spec): spec.noun for spec in (RECORDS, PREDICTIONS, REVIEW_TASKS)}
+    noun = nouns.get(letter.origin.topic) if letter.origin else None
+    if noun is not None and value:
+        message = _MESSAGES[noun]()
+        try:
+            message.ParseFromString(value)
+        except DecodeError:
+            pass
+        else:
+            return MessageToDict(message, preserving_proto_field_name=True)
+    rest = f" … and {len(value) - _SHOWN_BYTES} bytes more" if len(value) > _SHOWN_BYTES else ""
+    return repr(value[:_SHOWN_BYTES])[2:-1] + rest
+
+
+def _moment(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _visible(text: str) -> str:
+    """Foreign text without characters that move a terminal's cursor."""
+    return "".join(character if character.isprintable() else "�" for character in text)
