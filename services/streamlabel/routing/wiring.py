@@ -1,0 +1,52 @@
+"""Where routing's parts meet."""
+
+from __future__ import annotations
+
+from streamlabel.core.project import Project
+from streamlabel.routing.adapters.kafka import RoutingLanes
+from streamlabel.routing.adapters.outside import DecisionMetrics, GateTable, WallClock
+from streamlabel.routing.handler import Router
+from streamlabel.routing.settings import RoutingSettings
+from streamlabel.runtime.handlers import LaneLimits
+from streamlabel.runtime.kafka import KafkaBroker
+from streamlabel.runtime.kafka_settings import kafka_connection
+from streamlabel.runtime.process import Phase, Process
+from streamlabel.runtime.stream import ExactlyOnceStage
+from streamlabel.wire.flow import PREDICTIONS, Names
+from streamlabel.wire.tables import ProjectFinder, gate_table, project_table
+
+
+async def wire(process: Process, settings: RoutingSettings) -> None:
+    """Builds the service: two tables that are followed, and one stage that waits for both."""
+    names = Names(settings.kafka_topic_prefix)
+    broker = KafkaBroker(kafka_connection(settings, "routing"))
+
+    def projects_changed(_key: bytes, _project: Project | None) -> None:
+        process.metrics.know_projects(project.name for project in projects.rows().values())
+
+    projects = project_table(broker, names, process.health, projects_changed)
+    gates = gate_table(broker, names, process.health)
+    router = Router(
+        projects=ProjectFinder(projects, process.clock.monotonic_s),
+        gates=GateTable(gates),
+        clock=WallClock(process.clock),
+        log=DecisionMetrics(process.metrics),
+    )
+    stage = ExactlyOnceStage(
+        name="routing",
+        topic=names.topic(PREDICTIONS),
+        group=names.group("routing"),
+        factory=RoutingLanes(router, names, (projects, gates)),
+        broker=broker,
+        limits=LaneLimits(
+            max_rows=settings.routing_batch_max_rows,
+            max_bytes=settings.routing_batch_max_bytes,
+            max_wait_s=settings.routing_batch_max_wait_s,
+        ),
+        metrics=process.metrics,
+        health=process.health,
+        clock=process.clock,
+    )
+    process.add(projects, Phase.RESOURCE)
+    process.add(gates, Phase.RESOURCE)
+    process.add(stage, Phase.INTAKE)
