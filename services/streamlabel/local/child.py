@@ -87,9 +87,10 @@ def _signal_group(group: int, number: int) -> None:
 class Child:
     """One running child process, leader of its own process group."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], record: Path, log: Path) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], record: Path, log: Path, log_offset: int) -> None:
         self.name = name
         self.log = log
+        self.log_offset = log_offset
         self.started_at = time.time()
         self._process = process
         self._record = record
@@ -168,6 +169,7 @@ def start_child(
     log.parent.mkdir(parents=True, exist_ok=True)
     rotate(log)
     with log.open("ab") as output:
+        log_offset = output.tell()
         process = subprocess.Popen(
             guarded(command, death_signal=death_signal, account=account),
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
@@ -177,7 +179,7 @@ def start_child(
     identity = ProcessIdentity.of(process.pid)
     if identity is not None:
         write_atomically(record, json.dumps(asdict(identity)))
-    return Child(name, process, record, log)
+    return Child(name, process, record, log, log_offset)
 
 
 def reap_leftovers(records: Path, *, grace_s: float = 10.0) -> list[str]:
@@ -222,11 +224,11 @@ def write_atomically(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def tail(log: Path, lines: int = 15) -> str:
-    """The last lines of a log, for an error message."""
+def tail(log: Path, lines: int = 15, *, since_byte: int = 0) -> str:
+    """The last lines of a log, for an error message; nothing from before `since_byte`."""
     try:
         with log.open("rb") as handle:
-            handle.seek(max(0, log.stat().st_size - 64 * 1024))
+            handle.seek(max(since_byte, log.stat().st_size - 64 * 1024))
             return "\n".join(handle.read().decode("utf-8", "replace").splitlines()[-lines:])
     except FileNotFoundError:
         return ""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from streamlabel.local.downloads import DownloadError, PinnedJar, kafka_jars, sha256_of
 from streamlabel.local.places import exclusive
 from streamlabel.local.progress import Progress
+from streamlabel.local.threads import for_each
 
 KAFKA_VERSION = "4.4.0"
 _DOWNLOADS_AT_ONCE = 4
@@ -55,9 +55,7 @@ def _download_missing(repository: Path, progress: Progress) -> None:
     for jar in missing:
         (repository / jar.relative_path).unlink(missing_ok=True)
     meter = _Meter(f"Apache Kafka {KAFKA_VERSION}", sum(jar.size_bytes for jar in missing), progress)
-    with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-        for _ in pool.map(lambda jar: _download(jar, repository, meter), missing):
-            pass
+    for_each(lambda jar: _download(jar, repository, meter), missing, at_once=_DOWNLOADS_AT_ONCE)
 
 
 class _Meter:

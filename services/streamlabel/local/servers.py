@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +15,7 @@ from streamlabel.local.ports import choose
 from streamlabel.local.postgres import PostgresServer
 from streamlabel.local.progress import LineProgress, Progress
 from streamlabel.local.server import Server, ServerError
+from streamlabel.local.threads import for_each
 from streamlabel.local.triton import TritonServer
 
 SERVER_NAMES = ("kafka", "triton", "postgres")
@@ -83,13 +83,12 @@ class EmbeddedServers:
         """Prepares and starts all servers at once; returns when each has answered."""
         self.data.create()
         reap_leftovers(self.data.processes)
-        with ThreadPoolExecutor(len(self._servers)) as pool:
-            list(pool.map(lambda server: server.prepare(self._progress), self._servers.values()))
+        at_once = len(self._servers)
+        for_each(lambda server: server.prepare(self._progress), self._servers.values(), at_once=at_once)
         try:
             for name in self._servers:
                 self._children[name] = self._servers[name].start()
-            with ThreadPoolExecutor(len(self._servers)) as pool:
-                list(pool.map(self._await_ready, self._servers))
+            for_each(self._await_ready, self._servers, at_once=at_once)
         except BaseException:
             self.stop()
             raise

@@ -9,12 +9,14 @@ import hashlib
 import os
 import platform
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamlabel.errors import ConfigurationError
 from streamlabel.local import interpreters
+from streamlabel.local.child import guarded
 from streamlabel.local.downloads import DownloadError, lock_text
 from streamlabel.local.places import exclusive
 from streamlabel.local.progress import Progress
@@ -138,7 +140,12 @@ def _run(command: list[str], what: str, progress: Progress) -> None:
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
     lines: list[str] = []
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        guarded(command, death_signal=signal.SIGTERM),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
