@@ -1,0 +1,1 @@
+"""The door's edges: gRPC, HTTP, Kafka, Prometheus."""

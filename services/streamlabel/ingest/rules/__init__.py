@@ -1,0 +1,1 @@
+"""What the door decides: pure, values in, values out."""
