@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import Any, Protocol
 
 from streamlabel.errors import TransientError
 from streamlabel.runtime.backoff import Backoff
@@ -14,6 +14,7 @@ from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.messages import Message
 from streamlabel.runtime.stage_metrics import StageMetrics
+from streamlabel.runtime.tasks import end, pause
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Intake:
                         "cannot read the topic, will try again",
                         extra={"stage": self._name, "topic": self._topic, "reason": str(error), "pause_s": delay_s},
                     )
-                    await self._first_of(self._clock.sleep(delay_s))
+                    await pause(self._clock, delay_s, self._stopping)
         finally:
             self._failure.cancel()
             self._check.close()
@@ -141,6 +142,10 @@ class Intake:
             await self._first_of(source.start(self))
             if not self._stopping.is_set():
                 await self._first_of(self._pump(source))
+        except asyncio.CancelledError:
+            for _, task in self._workers.values():
+                task.cancel()  # Whoever cancels has no time for a drain.
+            raise
         finally:
             self._source = None
             try:
@@ -175,19 +180,17 @@ class Intake:
         if error is not None and self._failure is not None and not self._failure.done():
             self._failure.set_exception(error)
 
-    async def _first_of(self, work: object) -> None:
+    async def _first_of(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` until it ends, `stop` is called or a worker fails; raises what it or the worker raises."""
         assert self._failure is not None
-        assert asyncio.iscoroutine(work)
         task = asyncio.create_task(work)
         stopping = asyncio.create_task(self._stopping.wait())
         try:
-            await asyncio.wait({task, stopping, self._failure}, return_when=asyncio.FIRST_COMPLETED)
+            waiting: set[asyncio.Future[Any]] = {task, stopping, self._failure}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if self._failure.done():
                 self._failure.result()
             if task.done():
                 task.result()
         finally:
-            for each in (task, stopping):
-                each.cancel()
-            await asyncio.wait({task, stopping})
+            await end([task, stopping])

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from streamlabel.errors import ConfigurationError, TransientError
 from streamlabel.runtime.broker import FencedError, LaneProducer, MessageTooLargeError, Source
@@ -19,16 +19,12 @@ from streamlabel.runtime.health import Check
 from streamlabel.runtime.inlet import Inlet
 from streamlabel.runtime.messages import Message
 from streamlabel.runtime.open_lane import LaneSetting, OpenLane
+from streamlabel.runtime.tasks import pause, result_before
 from streamlabel.runtime.transaction import Refusals
 
 log = logging.getLogger(__name__)
 
 _LARGEST_SHARED_BATCH_BYTES = 512 * 1024
-_Result = TypeVar("_Result")
-
-
-class _DrainedError(Exception):
-    """The lane was told to end before it was open."""
 
 
 class _ReopenError(Exception):
@@ -76,8 +72,6 @@ class Lane:
             while not self._draining.is_set():
                 try:
                     await self._open_and_work()
-                except _DrainedError:
-                    return
                 except FencedError as error:
                     # Lost, most likely, and the group will say so. If it does not, the partition is ours: take it back.
                     await self._closed("fenced", str(error), self._setting.fenced_pause_s)
@@ -102,7 +96,10 @@ class Lane:
             f"{setting.group}.{setting.topic}.{self.partition}", batch_bytes=self._batch_bytes
         )
         try:
-            handler, position = await self._unless_drained(self._open(producer))
+            opened = await result_before(self._open(producer), self._draining)
+            if opened is None:
+                return
+            handler, position = opened
             work = OpenLane(
                 partition=self.partition,
                 setting=setting,
@@ -174,22 +171,7 @@ class Lane:
         )
         self._check.failing(reason)
         self._setting.metrics.rebuilt(code)
-        with contextlib.suppress(_DrainedError):
-            await self._unless_drained(self._setting.clock.sleep(pause_s))
-
-    async def _unless_drained(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """The result of `work`; given up with _DrainedError when the lane must end."""
-        task = asyncio.create_task(work)
-        drained = asyncio.create_task(self._draining.wait())
-        try:
-            await asyncio.wait({task, drained}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            raise _DrainedError
-        finally:
-            for each in (task, drained):
-                each.cancel()
-            await asyncio.wait({task, drained})
+        await pause(self._setting.clock, pause_s, self._draining)
 
     @property
     def _context(self) -> dict[str, Any]:

@@ -19,13 +19,12 @@ from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.broker import Broker, FencedError, LaneProducer, MessageTooLargeError
 from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.handlers import LaneHandler, LaneHandlerFactory, LaneLimits
+from streamlabel.runtime.headers import age_s
 from streamlabel.runtime.health import Check
 from streamlabel.runtime.inlet import Batch, Inlet
-from streamlabel.runtime.messages import Headers
 from streamlabel.runtime.stage_metrics import StageMetrics
+from streamlabel.runtime.tasks import end, pause
 from streamlabel.runtime.transaction import Finished, Refusals, Transaction
-
-_INGESTED_AT = "ingested-at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +90,7 @@ class OpenLane:
                 if ended.done():
                     ended.result()
         finally:
-            await _end([feeder, committer, *self._flights])
+            await end([feeder, committer, *self._flights])
             lost_position.cancel()
             self._setting.metrics.batches_ended(self._uncommitted)
 
@@ -140,14 +139,8 @@ class OpenLane:
         self._inlet.hold()
         self._check.failing(str(error))
         self._setting.metrics.retried()
-        pause = asyncio.create_task(
-            self._setting.clock.sleep(self._setting.backoff.delay_s(attempt, at_least_s=error.retry_after_s))
-        )
-        drained = asyncio.create_task(self._draining.wait())
-        try:
-            await asyncio.wait({pause, drained}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await _end([pause, drained])
+        delay_s = self._setting.backoff.delay_s(attempt, at_least_s=error.retry_after_s)
+        await pause(self._setting.clock, delay_s, self._draining)
 
     async def _commit(self) -> None:
         while True:
@@ -186,18 +179,10 @@ class OpenLane:
         self._on_committed(plan.next_offset)
         now_s = clock.monotonic_s()
         setting.metrics.committed(
-            now_s - began_s, stage_s=now_s - plan.read_at_s, end_to_end_s=_age_s(plan.first.headers, clock.now_ms())
+            now_s - began_s, stage_s=now_s - plan.read_at_s, end_to_end_s=age_s(plan.first.headers, clock.now_ms())
         )
         for reason, count in plan.dead.items():
             setting.metrics.dead_letter(reason, count)
-
-
-def _age_s(headers: Headers, now_ms: int) -> float | None:
-    """How long ago a record was ingested, if it says so."""
-    for name, value in headers:
-        if name == _INGESTED_AT and value.isdigit():
-            return max(0.0, (now_ms - int(value)) / 1000)
-    return None
 
 
 async def _all_of(coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
@@ -210,20 +195,9 @@ async def _all_of(coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
-        await _end(tasks)
+        await end(tasks)
     errors = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
     for telling in (MessageTooLargeError, FencedError, BaseException):
         for error in errors:
             if isinstance(error, telling):
                 raise error
-
-
-async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancel what still runs and wait for it; failures of these tasks have been seen or no longer matter."""
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()

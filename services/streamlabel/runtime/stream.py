@@ -38,7 +38,7 @@ class ExactlyOnceStage:
         history_messages: int = 0,
         clock: Clock | None = None,
         backoff: Backoff | None = None,
-        drain_timeout_s: float = 15.0,
+        drain_timeout_s: float = 8.0,
         fenced_pause_s: float = 5.0,
     ) -> None:
         self.name = name
