@@ -29,6 +29,7 @@ _OWN_HEADERS = frozenset(
         dead_letter.OFFSET,
         dead_letter.TIMESTAMP_MS,
         dead_letter.OMITTED_BYTES,
+        dead_letter.REPLAYED,
     }
 )
 _TRANSACTION_LETTERS = 200
@@ -98,6 +99,7 @@ class DeadLetterBox:
     async def replay(self, chosen: Callable[[Letter], bool]) -> Replay:
         """Writes the chosen letters that were never replayed back to their origin: bytes, key and headers as they were.
 
+        One header more, `dead_letter.REPLAYED`, tells the stage that this is no duplicate of what it has seen.
         Raises TransientError when the broker fails or another replay of this topic takes over; then as many letters as
         were committed are back, each once, and the same call goes on with the rest.
         """
@@ -129,13 +131,15 @@ class DeadLetterBox:
 
     async def _original(self, letter: Letter, origin: Origin) -> RawRecord | None:
         message = letter.message
+        marker = ((dead_letter.REPLAYED, b"%d" % message.offset),)
         if letter.omitted_bytes:
             tail = await self._broker.read_tail(origin.topic, origin.partition, origin.offset + 1, 1)
             if not tail or tail[-1].offset != origin.offset:
                 return None
             message = tail[-1]
-            return (message.key or None, message.value, message.headers)
-        return (message.key or None, None if message.tombstone else message.value, letter.original_headers)
+            return (message.key or None, message.value, (*message.headers, *marker))
+        value = None if message.tombstone else message.value
+        return (message.key or None, value, (*letter.original_headers, *marker))
 
     async def _send_back(self, producer: LaneProducer, batch: Sequence[tuple[Letter, Origin, RawRecord]]) -> None:
         """One transaction: the messages at their origins, and their receipts here."""

@@ -16,6 +16,8 @@ PARTITION = "dead-letter-partition"
 OFFSET = "dead-letter-offset"
 TIMESTAMP_MS = "dead-letter-timestamp-ms"
 OMITTED_BYTES = "dead-letter-omitted-bytes"
+# On a message that was sent back to its origin: the offset of the letter that it was.
+REPLAYED = "dead-letter-replayed-from"
 
 _DETAIL_MAX_CHARS = 2_000
 
