@@ -42,13 +42,19 @@ def gate_table(broker: Broker, names: Names, health: Health) -> CompactedTable[G
     )
 
 
-def release_table(broker: Broker, names: Names, health: Health) -> CompactedTable[Release]:
+def release_table(
+    broker: Broker,
+    names: Names,
+    health: Health,
+    on_change: Callable[[bytes, Release | None], None] | None = None,
+) -> CompactedTable[Release]:
     """Releases by project and model version."""
     return CompactedTable(
         topic=names.topic(RELEASES),
         decode=lambda message: control.decode_release(message.value),
         broker=broker,
         health=health,
+        on_change=on_change,
     )
 
 

@@ -1,0 +1,1 @@
+"""Inference's hands: Kafka lanes, Triton, tables, pictures."""
