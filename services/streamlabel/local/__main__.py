@@ -8,10 +8,10 @@ import sys
 
 from streamlabel.errors import ConfigurationError, StreamlabelError
 from streamlabel.local import topics
+from streamlabel.local.options import StackOptions, parse_ports, parse_services
 from streamlabel.local.places import DataDir
 from streamlabel.local.progress import LineProgress
-from streamlabel.local.supervisor import EXIT_CONFIGURATION, StackOptions, Supervisor
-from streamlabel.local.units import SERVICES
+from streamlabel.local.supervisor import EXIT_CONFIGURATION, Supervisor
 
 
 def main() -> int:
@@ -20,14 +20,14 @@ def main() -> int:
     parser.add_argument("--partitions", type=int, default=2)
     parser.add_argument("--topic-prefix", default="streamlabel")
     parser.add_argument("--port", action="append", default=[], metavar="NAME=NUMBER")
-    parser.add_argument("--service", action="append", choices=SERVICES, help="only these services; default: all")
+    parser.add_argument("--service", action="append", default=[], metavar="NAME")
     arguments = parser.parse_args()
     try:
         options = StackOptions(
             partitions=arguments.partitions,
             topic_prefix=arguments.topic_prefix,
             pinned_ports=parse_ports(arguments.port),
-            services=tuple(arguments.service or SERVICES),
+            services=parse_services(arguments.service),
         )
         asyncio.run(_run(DataDir.at(arguments.data_dir), options))
     except StreamlabelError as error:
@@ -38,17 +38,6 @@ def main() -> int:
 
 async def _run(data: DataDir, options: StackOptions) -> None:
     await Supervisor(data, options, LineProgress(sys.stderr), topics.apply).run()
-
-
-def parse_ports(words: list[str]) -> dict[str, int]:
-    """`["kafka=9092"]` → `{"kafka": 9092}`; raises ConfigurationError for anything else."""
-    ports = {}
-    for word in words:
-        name, _, number = word.partition("=")
-        if not number.isdigit() or not 1 <= int(number) <= 65535:
-            raise ConfigurationError(f"--port {word}: wanted is NAME=NUMBER with a number from 1 to 65535")
-        ports[name] = int(number)
-    return ports
 
 
 if __name__ == "__main__":

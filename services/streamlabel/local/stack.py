@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
 from streamlabel.errors import ConfigurationError
 from streamlabel.local import stack_file
 from streamlabel.local.child import guarded, rotate, tail
+from streamlabel.local.options import StackOptions
 from streamlabel.local.places import DataDir
 from streamlabel.local.progress import Progress, SilentProgress
 from streamlabel.local.stack_file import ProcessPhase, ProcessState, StackPhase, StackState
@@ -38,12 +39,12 @@ class Stack:
         self,
         data_dir: Path | str | None = None,
         *,
-        options: Sequence[str] = (),
+        options: StackOptions | None = None,
         progress: Progress | None = None,
         detached: bool = False,
     ) -> None:
         self.data = DataDir.at(data_dir)
-        self._options = list(options)
+        self._options = options or StackOptions()
         self._progress: Progress = progress or SilentProgress()
         self._detached = detached
         self._supervisor: subprocess.Popen[bytes] | None = None
@@ -180,7 +181,14 @@ class Stack:
         self.data.create()
         log = self.data.log_of("supervisor")
         rotate(log)
-        command = [sys.executable, "-m", "streamlabel.local", "--data-dir", str(self.data.root), *self._options]
+        command = [
+            sys.executable,
+            "-m",
+            "streamlabel.local",
+            "--data-dir",
+            str(self.data.root),
+            *self._options.arguments(),
+        ]
         if not self._detached:
             command = guarded(command, death_signal=signal.SIGTERM)
         with log.open("ab") as output:

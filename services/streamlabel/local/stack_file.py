@@ -115,6 +115,21 @@ def is_running(data: DataDir) -> bool:
     return False
 
 
+def stopped(state: StackState) -> StackState:
+    """`state` after a supervisor that could not tell its own end."""
+    processes = {
+        name: replace(process, phase=ProcessPhase.STOPPED, pid=None, started_at=None, reason="")
+        for name, process in state.processes.items()
+    }
+    return replace(state, phase=StackPhase.STOPPED, processes=processes)
+
+
+def is_all_ready(state: StackState) -> bool:
+    """Whether every process is ready now; a stack that came up once may have one that is not."""
+    processes = state.processes.values()
+    return state.phase is StackPhase.READY and all(process.phase is ProcessPhase.READY for process in processes)
+
+
 def client_environment(data: DataDir) -> dict[str, str]:
     """The `STREAMLABEL_…` keys by which a client finds this stack; empty where there is none.
 

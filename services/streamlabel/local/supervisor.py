@@ -15,13 +15,14 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from streamlabel.errors import ConfigurationError, StreamlabelError
 from streamlabel.local import stack_file
 from streamlabel.local.child import Child, ProcessIdentity, reap_leftovers, tail
 from streamlabel.local.diagnosis import explain
 from streamlabel.local.disk import require_room
+from streamlabel.local.options import StackOptions
 from streamlabel.local.places import DataDir, cache_dir
 from streamlabel.local.port_plan import plan
 from streamlabel.local.progress import Progress
@@ -49,16 +50,6 @@ class AlreadyRunningError(StreamlabelError):
 
 class StackFailedError(StreamlabelError):
     """The stack could not start; the message says which part and why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StackOptions:
-    """What an operator may choose about a stack. Partitions and prefix are for good: topics are made once."""
-
-    partitions: int = 2
-    topic_prefix: str = "streamlabel"
-    pinned_ports: Mapping[str, int] = field(default_factory=dict)
-    services: tuple[str, ...] = SERVICES
 
 
 @contextlib.contextmanager

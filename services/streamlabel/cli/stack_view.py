@@ -1,0 +1,102 @@
+"""How the state of a stack looks: as a table for people, as plain values for scripts."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from streamlabel.local import stack_file
+from streamlabel.local.places import DataDir
+from streamlabel.local.stack_file import ProcessPhase, StackPhase, StackState
+
+_COLOURS = {
+    ProcessPhase.READY: "green",
+    ProcessPhase.STARTING: "yellow",
+    ProcessPhase.WAITING: "dim",
+    ProcessPhase.RESTARTING: "red",
+    ProcessPhase.MISCONFIGURED: "bold red",
+    ProcessPhase.STOPPED: "dim",
+}
+
+
+def settled(data: DataDir) -> StackState | None:
+    """The state of a stack, put right where its supervisor could not tell its own end; None where there never was one."""
+    state = stack_file.read(data)
+    if state is None or stack_file.is_running(data):
+        return state
+    return stack_file.stopped(state)
+
+
+def facts(data: DataDir, state: StackState | None) -> dict[str, Any]:
+    """The state as values for JSON; times in seconds."""
+    if state is None:
+        return {"data_dir": str(data.root), "phase": StackPhase.STOPPED, "running": False, "processes": {}}
+    now = time.time()
+    processes = {
+        name: {
+            "state": process.phase,
+            "pid": process.pid,
+            "uptime_s": round(now - process.started_at, 1) if process.started_at else None,
+            "restarts": process.restarts,
+            "address": process.address,
+            "reason": process.reason,
+            "log": str(data.log_of(name)),
+        }
+        for name, process in state.processes.items()
+    }
+    return {
+        "data_dir": str(data.root),
+        "phase": state.phase,
+        "running": state.phase is not StackPhase.STOPPED,
+        "supervisor_pid": None if state.phase is StackPhase.STOPPED else state.supervisor.pid,
+        "page": state.environment.get("STREAMLABEL_CLI_REVIEW_URL"),
+        "ports": dict(state.ports),
+        "environment": dict(state.environment),
+        "processes": processes,
+    }
+
+
+def table(state: StackState) -> RenderableType:
+    """One row per process, and where to go from here."""
+    rows = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("process", "state", "pid", "up", "restarts", "address", "why not"):
+        rows.add_column(column, justify="right" if column in ("pid", "restarts") else "left", overflow="fold")
+    now = time.time()
+    for name, process in state.processes.items():
+        rows.add_row(
+            Text(name),
+            Text(process.phase, style=_COLOURS[process.phase]),
+            Text(str(process.pid or "")),
+            Text(duration(now - process.started_at) if process.started_at else ""),
+            Text(str(process.restarts or "")),
+            Text(process.address),
+            Text(process.reason),
+        )
+    return Group(rows, Text(), addresses(state))
+
+
+def addresses(state: StackState) -> Text:
+    """The addresses that a person goes on with."""
+    ports = state.ports
+    lines = {}
+    if "review" in state.processes:
+        lines["Review page"] = state.environment["STREAMLABEL_CLI_REVIEW_URL"]
+    if "ingest" in state.processes:
+        lines["Send records"] = f"gRPC 127.0.0.1:{ports['ingest-grpc']}, HTTP http://127.0.0.1:{ports['ingest-http']}/"
+    return Text("\n").join(Text.assemble((f"{name:<14}", "bold"), text) for name, text in lines.items())
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `5 min`, `3 h 10 min`, `2 d 4 h`."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
