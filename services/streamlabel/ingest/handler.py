@@ -150,7 +150,7 @@ class Intake:
         return _Passenger(offer.record_id, offer.content_hash, offer.content_hash, flight, seat, True)
 
     async def _take_off(self, flight: Flight, load: list[Offer], arrival: Arrival, wait_for_room: bool) -> None:
-        size_bytes = sum(len(offer.value) for offer in load)
+        size_bytes = sum(offer.size_bytes for offer in load)
         try:
             if wait_for_room:
                 await self.budget.take(size_bytes)

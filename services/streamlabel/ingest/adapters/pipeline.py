@@ -111,7 +111,7 @@ class Pipeline(Generic[Tag]):
         size_bytes = 0
         while self._inbox and len(tags) < self._limits.batch_max_records:
             tag, offer = self._inbox[0]
-            size_bytes += len(offer.value) if isinstance(offer, Offer) else 0
+            size_bytes += offer.size_bytes if isinstance(offer, Offer) else 0
             if tags and size_bytes > self._limits.batch_max_bytes:
                 break
             self._inbox.popleft()

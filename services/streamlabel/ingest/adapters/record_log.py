@@ -10,7 +10,6 @@ from streamlabel.errors import InvalidMessageError, StreamlabelError, TransientE
 from streamlabel.ingest.ports import Arrival
 from streamlabel.ingest.rules.admission import Offer
 from streamlabel.ingest.rules.partitioning import partition_of
-from streamlabel.runtime.broker import MessageTooLargeError
 from streamlabel.runtime.messages import Emit
 from streamlabel.wire.headers import ingest_headers
 
@@ -19,7 +18,7 @@ class Producer(Protocol):
     """What is needed of `streamlabel.runtime.producer.IdempotentProducer`."""
 
     async def send(self, items: Sequence[tuple[int, Emit]]) -> list[Exception | None]:
-        """None for each item that all in-sync replicas have acknowledged."""
+        """None for each item that all in-sync replicas have acknowledged; raises TransientError where it takes nothing."""
         ...
 
 
@@ -41,16 +40,17 @@ class KafkaRecordLog:
             )
             for offer in offers
         ]
-        return [None if error is None else _fate_of(error) for error in await self._producer.send(items)]
+        try:
+            answers = await self._producer.send(items)
+        except TransientError as error:
+            return [error] * len(offers)
+        return [None if error is None else _fate_of(error) for error in answers]
 
 
 def _fate_of(error: Exception) -> StreamlabelError:
     match error:
+        case InvalidMessageError():  # The one thing that a broker finds wrong with bytes: how many they are.
+            return InvalidMessageError(Reason.PAYLOAD_TOO_LARGE, error.detail)
         case StreamlabelError():
             return error
-        case MessageTooLargeError():
-            return InvalidMessageError(Reason.PAYLOAD_TOO_LARGE, f"{error}; raise max.message.bytes or send less")
-        case OSError() | TimeoutError():
-            return TransientError(str(error))
-        case _:
-            raise error
+    raise error

@@ -11,6 +11,9 @@ from streamlabel.core.project import FeaturesEncoder, Project
 from streamlabel.core.record import FeaturesPayload, Payload, check_attributes, kind_of
 from streamlabel.core.submission import Reason
 
+# Headers and book-keeping of a record; the producer counts as much, so that its own limit is never the first to be met.
+OVERHEAD_BYTES = 64
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
@@ -26,6 +29,11 @@ class Offer:
     content_hash: bytes
     key: bytes
     value: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """What the record weighs while it is in flight."""
+        return len(self.key) + len(self.value) + OVERHEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
