@@ -84,7 +84,8 @@ def ensure(cache: Path, progress: Progress) -> TritonEnvironment:
             f"the embedded Triton runs on Linux x86_64, not on {platform.system()} {platform.machine()}; "
             "point STREAMLABEL_INFERENCE_TRITON_URL of the inference service to a Triton elsewhere"
         )
-    fingerprint = hashlib.sha256(lock_text("triton.lock").encode()).hexdigest()[:12]
+    pins = [line for line in lock_text("triton.lock").splitlines() if not line.startswith("#")]
+    fingerprint = hashlib.sha256("\n".join(pins).encode()).hexdigest()[:12]
     base = cache / f"triton-{TRITON_VERSION}-{fingerprint}"
     installed = _installed(base)
     if installed is not None:

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Programs beside Python that some tests use: a browser, and Prometheus' checker of rules. Installs what is missing where this
+# account may; otherwise says so loudly, and the tests that need them say so again when they are skipped.
+set -euo pipefail
+
+missing=()
+command -v chromium >/dev/null || missing+=(chromium)
+command -v promtool >/dev/null || missing+=(prometheus)
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo "Installing from Debian, for tests: ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  # Prometheus is wanted for its tools: its daemon shall not start here.
+  policy=/usr/sbin/policy-rc.d
+  if ! [ -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    trap 'rm -f "$policy"' EXIT
+  fi
+  if apt-get update -q && apt-get install -y -q --no-install-recommends "${missing[@]}"; then
+    exit 0
+  fi
+fi
+
+cat >&2 <<END
+
+  ┌──────────────────────────────────────────────────────────────────────────────
+  │ Missing: ${missing[*]}
+  │ Tests that need them will be SKIPPED. To have them run:
+  │
+  │     sudo apt-get install --no-install-recommends ${missing[*]}
+  └──────────────────────────────────────────────────────────────────────────────
+
+END
