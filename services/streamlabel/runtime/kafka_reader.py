@@ -82,6 +82,8 @@ async def read_tail(
         kafka_call(f"read back {topic}[{partition}]", _READ_TAIL_TIMEOUT_S),
     ):
         first = (await consumer.beginning_offsets([tp]))[tp]
+        # Nothing lies beyond the end: waiting for it would take the whole timeout.
+        before_offset = min(before_offset, (await consumer.end_offsets([tp]))[tp])
         span = count + count // 4 + 16
         while True:
             start = max(first, before_offset - span)
