@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from streamlabel.cli import stack
+from streamlabel.cli import dead_letters, labels, projects, stack, topics
 from streamlabel.errors import ConfigurationError, StreamlabelError
 
 EXIT_FAILED = 1
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for topic in (stack,):
+for topic in (stack, topics, projects, labels, dead_letters):
     topic.register(app)
 
 
