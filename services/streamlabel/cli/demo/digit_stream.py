@@ -1,0 +1,116 @@
+"""The demo's stream: held-out digits in a shuffled order, and for every record id the class that is right.
+
+All is a function of the run's name: a demo that was cut short, its annotators and its checker agree on which picture
+record 4711 showed without having kept anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import secrets
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from streamlabel.core.identity import RecordKey
+from streamlabel.core.record import ImagePayload, Record
+from streamlabel.errors import ConfigurationError
+from streamlabel.local.datasets import Digits
+from streamlabel.wire.records import content_hash
+
+RUN_NAME = re.compile(r"[0-9a-f]{12}")
+_RECORD_ID = re.compile(r"digit-([0-9a-f]{12})-(\d{8})")
+_MAX_TURN_DEGREES = 10.0
+_MAX_SHIFT_PIXELS = 1.5
+_MAX_SCALE = 0.08
+
+
+def new_run_name() -> str:
+    """A name that no other run has."""
+    return secrets.token_hex(6)
+
+
+def held_out(digits: Digits, split_file: Path) -> list[int]:
+    """Rows of `digits` that the model has never seen, in order; raises ConfigurationError where the split is unreadable."""
+    try:
+        split = json.loads(split_file.read_text(encoding="utf-8"))
+        seen = {int(row) for part in ("train", "tune") for row in split[part]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{split_file} does not say which digits the model has seen: {error}") from error
+    return [row for row in range(len(digits)) if row not in seen]
+
+
+class DigitStream:
+    """Record number n of a run, for every n: the held-out digits in a shuffled order, then over again, each time distorted anew."""
+
+    def __init__(self, run: str, digits: Digits, rows: Collection[int], *, project: str) -> None:
+        if not RUN_NAME.fullmatch(run):
+            raise ConfigurationError(f"{run!r} is no name of a run: 12 hexadecimal digits")
+        self.run = run
+        self.project = project
+        self._digits = digits
+        self._rows = sorted(rows)
+        self._orders: dict[tuple[str, int], np.ndarray] = {}
+
+    @property
+    def distinct(self) -> int:
+        """How many records come before the first distorted one."""
+        return len(self._rows)
+
+    def record_id(self, number: int) -> str:
+        """The id of record `number`, counted from 0."""
+        return f"digit-{self.run}-{number:08d}"
+
+    def record(self, number: int) -> Record:
+        """Record `number`, ready for the door."""
+        data = self._digits.png(self._row(self.run, number))
+        if number >= self.distinct:
+            data = _distorted(data, _generator(self.run, "distortion", number))
+        payload = ImagePayload(data, "image/png")
+        return Record(
+            key=RecordKey(project=self.project, record_id=self.record_id(number)),
+            payload=payload,
+            content_hash=content_hash(payload, {}),
+        )
+
+    def truth(self, record_id: str) -> str | None:
+        """The class that is right, for a record of this run or any other; None for a record that no run made."""
+        match = _RECORD_ID.fullmatch(record_id)
+        if match is None:
+            return None
+        return str(self._digits.labels[self._row(match[1], int(match[2]))])
+
+    def _row(self, run: str, number: int) -> int:
+        cycle, place = divmod(number, len(self._rows))
+        order = self._orders.get((run, cycle))
+        if order is None:
+            order = self._orders[run, cycle] = _generator(run, "order", cycle).permutation(self._rows)
+        return int(order[place])
+
+
+def _generator(run: str, what: str, number: int) -> np.random.Generator:
+    seed = hashlib.blake2b(f"{run}/{what}/{number}".encode(), digest_size=8).digest()
+    return np.random.default_rng(int.from_bytes(seed, "big"))
+
+
+def _distorted(png: bytes, chance: np.random.Generator) -> bytes:
+    """The digit turned, shifted and scaled a little, as another hand might have written it."""
+    image = Image.open(io.BytesIO(png))
+    angle = np.deg2rad(chance.uniform(-_MAX_TURN_DEGREES, _MAX_TURN_DEGREES))
+    scale = 1 + chance.uniform(-_MAX_SCALE, _MAX_SCALE)
+    shift_x, shift_y = chance.uniform(-_MAX_SHIFT_PIXELS, _MAX_SHIFT_PIXELS, size=2)
+    cosine, sine = np.cos(angle) / scale, np.sin(angle) / scale
+    middle_x, middle_y = (image.width - 1) / 2, (image.height - 1) / 2
+    # PIL wants the way back: for each new pixel, where it came from. The middle stays the middle, but for the shift.
+    back = (
+        cosine, sine, middle_x - cosine * (middle_x + shift_x) - sine * (middle_y + shift_y),
+        -sine, cosine, middle_y + sine * (middle_x + shift_x) - cosine * (middle_y + shift_y),
+    )  # fmt: skip
+    buffer = io.BytesIO()
+    image.transform(image.size, Image.Transform.AFFINE, back, Image.Resampling.BILINEAR).save(buffer, format="PNG")
+    return buffer.getvalue()

@@ -1,0 +1,85 @@
+"""Who is asked first for an address: the flag, the environment, the stack's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streamlabel.cli.connection import connect
+from streamlabel.errors import ConfigurationError
+from streamlabel.local.child import ProcessIdentity
+from streamlabel.local.places import DataDir
+from streamlabel.local.stack_file import StackPhase, StackState, environment_for, write
+
+PORTS = {"kafka": 21001, "ingest-grpc": 21002, "review-grpc": 21003, "review-http": 21004}
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    state = StackState(
+        phase=StackPhase.READY,
+        supervisor=ProcessIdentity(pid=1, started_ticks=1, boot_id="b"),
+        started_at=0.0,
+        ports=PORTS,
+        environment=environment_for(PORTS, partitions=3, topic_prefix="streamlabel"),
+    )
+    write(DataDir.at(tmp_path), state)
+    return tmp_path
+
+
+def test_the_stack_file_tells_every_address(stack: Path) -> None:
+    connection = connect(stack, environ={})
+    assert connection.kafka.bootstrap_servers == "127.0.0.1:21001"
+    assert connection.ingest_address == "127.0.0.1:21002"
+    assert connection.review_address == "127.0.0.1:21003"
+    assert connection.review_url == "http://127.0.0.1:21004/"
+    assert (connection.topic_plan.partitions, connection.topic_plan.replication_factor) == (3, 1)
+
+
+def test_the_environment_beats_the_stack_and_a_flag_beats_both(stack: Path) -> None:
+    environ = {"STREAMLABEL_KAFKA_TOPIC_PREFIX": "mine", "STREAMLABEL_CLI_INGEST_ADDRESS": "ingest:1"}
+    connection = connect(stack, environ=environ)
+    assert connection.names.prefix == "mine"
+    assert connection.ingest_address == "ingest:1"
+    assert connection.kafka.bootstrap_servers == "127.0.0.1:21001"
+    assert connect(stack, topic_prefix="other", environ=environ).names.prefix == "other"
+
+
+@pytest.mark.parametrize("by_flag", [True, False])
+def test_another_kafka_means_another_cluster_with_its_own_shape_of_topics(stack: Path, by_flag: bool) -> None:
+    environ = {} if by_flag else {"STREAMLABEL_KAFKA_BOOTSTRAP_SERVERS": "kafka:9092"}
+    connection = connect(stack, kafka="kafka:9092" if by_flag else None, environ=environ)
+    assert connection.kafka.bootstrap_servers == "kafka:9092"
+    assert connection.topic_plan.replication_factor == 3
+
+
+def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
+    assert connect(tmp_path, environ={}).kafka.bootstrap_servers == "127.0.0.1:9092"
+
+
+def test_a_typing_error_names_the_nearest_key(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="did you mean STREAMLABEL_TOPICS_PARTITIONS"):
+        connect(tmp_path, environ={"STREAMLABEL_TOPICS_PARTITION": "3"})
+
+
+def test_a_service_environment_is_no_hindrance(tmp_path: Path) -> None:
+    connect(
+        tmp_path,
+        environ={
+            "STREAMLABEL_REVIEW_POSTGRES_DSN": "x",
+            "STREAMLABEL_GRPC_PORT": "1",
+            "STREAMLABEL_LOG_LEVEL": "debug",
+        },
+    )
+
+
+def test_the_password_is_not_in_the_repr(tmp_path: Path) -> None:
+    environ = {
+        "STREAMLABEL_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "STREAMLABEL_KAFKA_SASL_USERNAME": "u",
+        "STREAMLABEL_KAFKA_SASL_PASSWORD": "hunter2",
+    }
+    connection = connect(tmp_path, environ=environ)
+    assert connection.kafka.sasl_password == "hunter2"
+    assert "hunter2" not in repr(connection)

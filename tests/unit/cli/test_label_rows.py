@@ -1,0 +1,81 @@
+"""Labels as rows: the same facts in both formats, and nothing that a spreadsheet or a parser would stumble over."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+
+from streamlabel.cli.label_export import FinalLabels
+from streamlabel.cli.label_rows import COLUMNS, Format, header, lines
+from streamlabel.core.label import Label
+from streamlabel.runtime.messages import Message
+from streamlabel.wire import labels as codec
+from support.label_samples import human_label, model_label
+
+
+def message(label: Label, offset: int, *, tombstone: bool = False) -> Message:
+    return Message(
+        topic="labels",
+        partition=0,
+        offset=offset,
+        key=label.key.encode(),
+        value=b"" if tombstone else codec.encode(label),
+        headers=(),
+        timestamp_ms=0,
+        tombstone=tombstone,
+    )
+
+
+def exported(*messages: Message) -> list[Label]:
+    final = FinalLabels()
+    final.take(messages)
+    return [label for chunk in final.chunks() for label in chunk]
+
+
+def test_json_has_every_column_and_null_for_nothing() -> None:
+    found = json.loads(lines([model_label("r-1")], Format.JSONL))
+    assert tuple(found) == COLUMNS
+    assert found["record_id"] == "r-1"
+    assert found["class_name"] == "3"
+    assert found["source"] == "model"
+    assert found["score"] == 0.97
+    assert found["labelled_at"] == "2026-03-01T12:30:15.250Z"
+    assert found["event_at"] is None
+    assert found["purpose"] is None
+    assert found["annotators"] == []
+
+
+def test_csv_says_the_same() -> None:
+    text = header(Format.CSV) + lines([model_label("r-1"), human_label('with "quotes", commas', "4")], Format.CSV)
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["record_id"] for row in rows] == ["r-1", 'with "quotes", commas']
+    assert rows[0]["event_at"] == ""
+    assert rows[1]["class_name"] == "4"
+    assert rows[1]["purpose"] == "rule"
+
+
+def test_only_csv_has_a_header() -> None:
+    assert header(Format.JSONL) == ""
+    assert header(Format.CSV).rstrip("\n").split(",") == list(COLUMNS)
+
+
+def test_a_correction_replaces_the_label_and_takes_its_place_in_the_order() -> None:
+    first, second = human_label("a", "4"), human_label("a", "3", revision=2)
+    found = exported(message(first, 0), message(model_label("b"), 1), message(second, 2))
+    assert [(label.key.record_id, label.class_name, label.revision) for label in found] == [
+        ("b", "3", 1),
+        ("a", "3", 2),
+    ]
+
+
+def test_a_deleted_label_is_gone() -> None:
+    label = model_label("a")
+    assert exported(message(label, 0), message(label, 1, tombstone=True)) == []
+
+
+def test_many_labels_come_in_order_over_all_chunks() -> None:
+    ids = [f"r-{number:05d}" for number in range(2_500)]
+    found = exported(*(message(dataclasses.replace(model_label(each)), n) for n, each in enumerate(ids)))
+    assert [label.key.record_id for label in found] == ids
