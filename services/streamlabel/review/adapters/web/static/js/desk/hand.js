@@ -1,0 +1,195 @@
+// The tasks in one person's hand: the one on the table and the next ones, leased ahead and made ready to be shown,
+// kept alive by heartbeats, given back when the person leaves.
+
+import { Backoff, pause } from "../backoff.js";
+
+const LONG_POLL_MS = 25_000;
+const POLL_SLACK_MS = 10_000;
+const LEAST_HEARTBEAT_MS = 1_000;
+const HEARTBEATS_PER_LEASE = 3;
+const DEFAULT_LEASE_MS = 60_000;
+const MOST_SKIPPED = 20;
+
+// What one leased task is here. `media` is what `prepare` made of it.
+class Item {
+  constructor({ lease, task }, prepare) {
+    this.id = lease.taskId;
+    this.task = task;
+    this.lease = {};
+    this.renew(lease);
+    this.media = prepare(task);
+    this.shownAt = 0;
+  }
+
+  // The duration, not the expiry: this browser's clock need not be the server's.
+  renew(lease) {
+    this.lease.token = lease.leaseToken;
+    this.lastsMs = lease.lastsMs || DEFAULT_LEASE_MS;
+  }
+}
+
+// Fires `change` when the items or `trouble` or `isDry` change, and `lost` (detail: the item) when somebody else has the
+// task on the table.
+export class Hand extends EventTarget {
+  #call;
+  #who;
+  #prepare;
+  #ahead;
+  #life = new AbortController();
+  #wanted = null;
+  #hurry = null;
+  // Ids of tasks that were skipped here. They are free for others, and come back to this person only when nothing else waits.
+  #skipped = new Set();
+  items = [];
+  // Nothing waited when we last asked.
+  isDry = false;
+  trouble = null;
+
+  constructor(call, { annotator, project, ahead, prepare }) {
+    super();
+    this.#call = call;
+    this.#who = { annotator, project };
+    this.#ahead = ahead;
+    this.#prepare = prepare;
+  }
+
+  get current() {
+    return this.items[0] ?? null;
+  }
+
+  start() {
+    this.#fill();
+    this.#beat();
+  }
+
+  // Ends for good and gives everything back; `leaving` lets the call outlive the page.
+  stop({ leaving = false } = {}) {
+    this.#life.abort();
+    this.#giveBack(this.items.splice(0), { leaving });
+  }
+
+  // How many tasks to hold beyond the one on the table; fewer give the rest back at once.
+  setAhead(ahead) {
+    this.#ahead = ahead;
+    this.#giveBack(this.items.splice(ahead + 1));
+    this.#wake();
+  }
+
+  // The item leaves the hand; false where it was not in it.
+  remove(item) {
+    const place = this.items.indexOf(item);
+    if (place < 0) return false;
+    this.items.splice(place, 1);
+    this.#changed();
+    this.#wake();
+    return true;
+  }
+
+  // The item comes (back) onto the table.
+  putFirst(item) {
+    this.items.unshift(item);
+    this.#changed();
+  }
+
+  // The task on the table goes back, unanswered.
+  skip() {
+    const item = this.items.shift();
+    if (!item) return;
+    this.#skipped.add(item.id);
+    if (this.#skipped.size > MOST_SKIPPED) this.#skipped.delete(this.#skipped.values().next().value);
+    this.#giveBack([item]);
+    this.#changed();
+    this.#wake();
+  }
+
+  tryNow() {
+    this.#hurry?.abort();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #wake() {
+    this.#wanted?.();
+  }
+
+  async #fill() {
+    const { signal } = this.#life;
+    const backoff = new Backoff();
+    while (!signal.aborted) {
+      const missing = this.#ahead + 1 - this.items.length;
+      if (missing <= 0) {
+        await new Promise((resolve) => {
+          this.#wanted = resolve;
+          signal.addEventListener("abort", resolve, { once: true });
+        });
+        continue;
+      }
+      try {
+        await this.#lease(missing, signal);
+        backoff.reset();
+      } catch (error) {
+        if (signal.aborted) return;
+        this.trouble = error;
+        this.#changed();
+        this.#hurry = new AbortController();
+        await pause(backoff.next(error.retryAfterMs), AbortSignal.any([signal, this.#hurry.signal]));
+      }
+    }
+  }
+
+  async #lease(missing, signal) {
+    // Ask at once first, so that an empty queue shows as such; then wait for what comes.
+    const waitMs = this.isDry ? LONG_POLL_MS : 0;
+    const maxTasks = missing + this.#skipped.size;
+    const message = { ...this.#who, maxTasks, waitMs };
+    const { tasks = [] } = await this.#call("LeaseTasks", message, { signal, limitMs: waitMs + POLL_SLACK_MS });
+    const items = tasks.map((leased) => new Item(leased, this.#prepare));
+    const fresh = items.filter((item) => !this.#skipped.has(item.id));
+    const again = items.filter((item) => this.#skipped.has(item.id));
+    const room = Math.max(0, missing - fresh.length);
+    this.items.push(...fresh, ...again.slice(0, room));
+    this.#giveBack([...again.slice(room), ...this.items.splice(this.#ahead + 1)]);
+    this.isDry = tasks.length < maxTasks;
+    this.trouble = null;
+    this.#changed();
+  }
+
+  async #beat() {
+    const { signal } = this.#life;
+    while (!signal.aborted) {
+      const shortestMs = Math.min(DEFAULT_LEASE_MS, ...this.items.map((item) => item.lastsMs));
+      await pause(Math.max(LEAST_HEARTBEAT_MS, shortestMs / HEARTBEATS_PER_LEASE), signal);
+      const held = this.items.filter((item) => item.lease.token);
+      if (signal.aborted || held.length === 0) continue;
+      try {
+        await this.#extend(held, signal);
+      } catch {
+        // Seen by others: the same service also takes answers and hands out tasks. The next beat tries again.
+      }
+    }
+  }
+
+  async #extend(held, signal) {
+    const byToken = new Map(held.map((item) => [item.lease.token, item]));
+    const message = { annotator: this.#who.annotator, leaseTokens: [...byToken.keys()] };
+    const { leases = [], lostLeaseTokens = [] } = await this.#call("ExtendLeases", message, { signal });
+    for (const lease of leases) byToken.get(lease.leaseToken)?.renew(lease);
+    for (const token of lostLeaseTokens) {
+      const item = byToken.get(token);
+      if (!item || item.lease.token !== token || !this.items.includes(item)) continue;
+      const wasCurrent = item === this.current;
+      this.remove(item);
+      if (wasCurrent) this.dispatchEvent(new CustomEvent("lost", { detail: item }));
+    }
+  }
+
+  #giveBack(items, { leaving = false } = {}) {
+    const leaseTokens = items.map((item) => item.lease.token).filter(Boolean);
+    if (leaseTokens.length === 0) return;
+    const message = { annotator: this.#who.annotator, leaseTokens };
+    // Should it not arrive, the leases end by themselves.
+    this.#call("ReleaseLeases", message, { keepalive: leaving }).catch(() => {});
+  }
+}

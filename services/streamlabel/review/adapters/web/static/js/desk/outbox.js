@@ -1,0 +1,194 @@
+// Answers on their way. They leave in order, in batches, again and again until the service has spoken about each;
+// what has not left is kept in the browser, so a reload or a crash loses none.
+
+import { Backoff, pause } from "../backoff.js";
+import { memory } from "../memory.js";
+
+const LARGEST_BATCH = 100;
+
+export const Status = Object.freeze({
+  ACCEPTED: "ANNOTATION_STATUS_ACCEPTED",
+  DUPLICATE: "ANNOTATION_STATUS_DUPLICATE",
+  SUPERSEDED: "ANNOTATION_STATUS_SUPERSEDED",
+  REJECTED: "ANNOTATION_STATUS_REJECTED",
+});
+
+// Fires `change` whenever `unsent` or `trouble` change.
+export class Outbox extends EventTarget {
+  #call;
+  #steps = [];
+  #running = false;
+  #backoff = new Backoff();
+  #hurry = null;
+  // Why the first step cannot leave; null while all is well.
+  trouble = null;
+
+  constructor(call) {
+    super();
+    this.#call = call;
+  }
+
+  get unsent() {
+    return this.#steps.length;
+  }
+
+  // Takes an answer; `lease` gives its token when it is sent, for an undo before it may still have to fetch a new one.
+  // Returns a step whose `done` resolves to { status, detail }.
+  submit(annotator, answer, lease) {
+    const step = settling({ kind: "submit", annotator, answer, lease, sent: false });
+    if (lease.token) keep(step);
+    this.#add(step);
+    return step;
+  }
+
+  // Takes an answer back that has left; `lease` gets the new token, `done` resolves to the new lease or rejects.
+  takeBack(annotator, annotationId, lease) {
+    const step = settling({ kind: "undo", annotator, annotationId, lease, sent: false });
+    this.#add(step);
+    return step;
+  }
+
+  // Removes a step that has not been tried yet; false where it is too late for that.
+  cancel(step) {
+    const place = this.#steps.indexOf(step);
+    if (place < 0 || step.sent) return false;
+    this.#steps.splice(place, 1);
+    memory.forgetUnsent(step.answer.annotationId);
+    this.#changed();
+    return true;
+  }
+
+  // Sends what an earlier page left behind.
+  adopt(entries) {
+    for (const { annotation, annotator } of entries) {
+      const { leaseToken, ...answer } = annotation;
+      this.submit(annotator, answer, { token: leaseToken });
+    }
+  }
+
+  tryNow() {
+    this.#hurry?.abort();
+  }
+
+  // The page goes: one last attempt that outlives it. What it does not deliver is in the browser's memory.
+  flushOnLeave() {
+    for (const step of this.#steps) {
+      if (step.kind !== "submit" || !step.lease.token) continue;
+      const message = { annotator: step.annotator, annotations: [wire(step)] };
+      this.#call("SubmitAnnotations", message, { keepalive: true }).catch(() => {});
+    }
+  }
+
+  #add(step) {
+    this.#steps.push(step);
+    this.#changed();
+    this.#run();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+
+  async #run() {
+    if (this.#running) return;
+    this.#running = true;
+    // Let the picture change first: sending can wait for the frame.
+    await Promise.resolve();
+    while (this.#steps.length > 0) {
+      try {
+        await (this.#steps[0].kind === "undo" ? this.#sendUndo(this.#steps[0]) : this.#sendAnswers());
+        this.#backoff.reset();
+        this.trouble = null;
+        this.#changed();
+      } catch (error) {
+        await this.#rest(error);
+      }
+    }
+    this.#running = false;
+  }
+
+  async #rest(error) {
+    const delayMs = this.#backoff.next(error.retryAfterMs);
+    this.trouble = { error, nextTryAt: Date.now() + delayMs };
+    this.#changed();
+    this.#hurry = new AbortController();
+    await pause(delayMs, this.#hurry.signal);
+    this.#hurry = null;
+  }
+
+  async #sendUndo(step) {
+    step.sent = true;
+    try {
+      const message = { annotator: step.annotator, annotationId: step.annotationId };
+      const { lease } = (await this.#call("UndoAnnotation", message)).task;
+      step.lease.token = lease.leaseToken;
+      // An answer given meanwhile waits for just this token.
+      for (const next of this.#steps) if (next.kind === "submit" && next.lease === step.lease) keep(next);
+      this.#settle(step, () => step.resolve(lease));
+    } catch (error) {
+      if (error.isPassing) throw error;
+      this.#settle(step, () => step.reject(error));
+    }
+  }
+
+  async #sendAnswers() {
+    const batch = this.#batch();
+    if (batch.length === 0) return;
+    for (const step of batch) step.sent = true;
+    let results;
+    try {
+      const message = { annotator: batch[0].annotator, annotations: batch.map(wire) };
+      ({ results = [] } = await this.#call("SubmitAnnotations", message));
+    } catch (error) {
+      if (error.isPassing) throw error;
+      if (batch.length > 1) {
+        // One of them spoils it for all: find out which.
+        this.#alone = batch.length;
+        return;
+      }
+      results = [{ annotationId: batch[0].answer.annotationId, status: Status.REJECTED, detail: error.message }];
+    }
+    const verdicts = new Map(results.map((result) => [result.annotationId, result]));
+    for (const step of batch) {
+      const verdict = verdicts.get(step.answer.annotationId);
+      this.#settle(step, () => step.resolve({ status: verdict?.status ?? Status.ACCEPTED, detail: verdict?.detail ?? "" }));
+    }
+  }
+
+  // How many of the next answers must go one by one.
+  #alone = 0;
+
+  // The leading answers of one annotator; those whose lease could not be had again are settled on the way.
+  #batch() {
+    const batch = [];
+    const largest = this.#alone > 0 ? 1 : LARGEST_BATCH;
+    if (this.#alone > 0) this.#alone -= 1;
+    for (const step of [...this.#steps]) {
+      if (step.kind !== "submit" || batch.length === largest || step.annotator !== (batch[0] ?? step).annotator) break;
+      if (step.lease.token) batch.push(step);
+      else this.#settle(step, () => step.resolve({ status: Status.REJECTED, detail: "The task could not be had back." }));
+    }
+    return batch;
+  }
+
+  #settle(step, tell) {
+    const place = this.#steps.indexOf(step);
+    if (place >= 0) this.#steps.splice(place, 1);
+    if (step.kind === "submit") memory.forgetUnsent(step.answer.annotationId);
+    this.#changed();
+    tell();
+  }
+}
+
+function keep(step) {
+  memory.keepUnsent(wire(step), step.annotator);
+}
+
+function wire(step) {
+  return { ...step.answer, leaseToken: step.lease.token };
+}
+
+function settling(step) {
+  step.done = new Promise((resolve, reject) => Object.assign(step, { resolve, reject }));
+  return step;
+}

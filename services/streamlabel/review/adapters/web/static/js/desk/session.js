@@ -1,0 +1,185 @@
+// One person's work on one project: answer, skip, take back. Knows no DOM; the view listens and draws.
+
+import { Hand } from "./hand.js";
+import { Outbox, Status } from "./outbox.js";
+import { Pace } from "./pace.js";
+import { Presence, PresenceWatch } from "./presence.js";
+
+const AHEAD = 3;
+const LONGEST_HISTORY = 10;
+// Nobody has seen and judged a picture in less: a second key so soon is a bounce of the first.
+const LEAST_LOOK_MS = 100;
+
+export const State = Object.freeze({ LOADING: "loading", TASK: "task", EMPTY: "empty", AWAY: "away", TROUBLE: "trouble" });
+
+// Fires `change` (what is on the table or the state), `progress` (outbox, counts) and `notice` (detail: see notices.js).
+export class Session extends EventTarget {
+  #call;
+  #annotator;
+  #project;
+  #prepare;
+  #hand = null;
+  #presence = new PresenceWatch();
+  outbox;
+  pace;
+  // Answers given here, oldest first: { item, className, annotationId, step, status }.
+  history = [];
+
+  constructor(call, { annotator, project, prepare, outbox = new Outbox(call) }) {
+    super();
+    this.#call = call;
+    this.#annotator = annotator;
+    this.#project = project;
+    this.#prepare = prepare;
+    this.outbox = outbox;
+    this.pace = new Pace(annotator);
+  }
+
+  get current() {
+    return this.#hand?.current ?? null;
+  }
+
+  get upcoming() {
+    return this.#hand?.items.slice(1) ?? [];
+  }
+
+  get trouble() {
+    return this.#hand?.trouble ?? null;
+  }
+
+  get state() {
+    if (this.#presence.state === Presence.AWAY) return State.AWAY;
+    if (this.current) return State.TASK;
+    if (this.trouble) return State.TROUBLE;
+    return this.#hand?.isDry ? State.EMPTY : State.LOADING;
+  }
+
+  start() {
+    this.outbox.addEventListener("change", this.#progress);
+    this.#presence.addEventListener("change", this.#presenceChanged);
+    this.#presence.start();
+    this.#takeHand();
+  }
+
+  stop({ leaving = false } = {}) {
+    if (leaving) this.outbox.flushOnLeave();
+    this.outbox.removeEventListener("change", this.#progress);
+    this.#presence.removeEventListener("change", this.#presenceChanged);
+    this.#presence.stop();
+    this.#hand?.stop({ leaving });
+    this.#hand = null;
+  }
+
+  // The view says that the task on the table can be seen now.
+  shown(item) {
+    item.shownAt ||= performance.now();
+  }
+
+  // False when there is nothing to answer yet, or when it is too soon to be meant.
+  answer(className) {
+    const item = this.current;
+    if (!item?.shownAt || this.state !== State.TASK) return false;
+    const thinkTimeMs = Math.round(performance.now() - item.shownAt);
+    if (thinkTimeMs < LEAST_LOOK_MS) return false;
+    const answer = { annotationId: newId(), className, thinkTimeMs };
+    const step = this.outbox.submit(this.#annotator, answer, item.lease);
+    const past = { item, className, annotationId: answer.annotationId, step, status: null };
+    this.history.push(past);
+    if (this.history.length > LONGEST_HISTORY) this.history.shift();
+    this.pace.count(1);
+    this.#hand.remove(item);
+    step.done.then((verdict) => this.#settled(past, verdict));
+    return true;
+  }
+
+  skip() {
+    if (this.state !== State.TASK || !this.current.shownAt) return false;
+    this.#hand.skip();
+    return true;
+  }
+
+  // The last answer comes back onto the table, at once; null when there is none.
+  undo() {
+    const past = this.#hand ? this.history.pop() : null;
+    if (!past) return null;
+    const { item } = past;
+    past.undone = true;
+    this.pace.count(-1);
+    item.shownAt = 0;
+    if (!this.outbox.cancel(past.step)) {
+      item.lease.token = null;
+      const step = this.outbox.takeBack(this.#annotator, past.annotationId, item.lease);
+      step.done.then(
+        (lease) => item.renew(lease),
+        (error) => this.#notTakenBack(item, error),
+      );
+    }
+    this.#hand.putFirst(item);
+    return past;
+  }
+
+  comeBack() {
+    this.#presence.comeBack();
+  }
+
+  tryNow() {
+    this.#hand?.tryNow();
+    this.outbox.tryNow();
+  }
+
+  #takeHand() {
+    this.#hand = new Hand(this.#call, {
+      annotator: this.#annotator,
+      project: this.#project,
+      ahead: AHEAD,
+      prepare: this.#prepare,
+    });
+    this.#hand.addEventListener("change", this.#changed);
+    this.#hand.addEventListener("lost", () => this.#notice("lost"));
+    this.#hand.start();
+    this.#changed();
+  }
+
+  #changed = () => this.dispatchEvent(new Event("change"));
+
+  #progress = () => this.dispatchEvent(new Event("progress"));
+
+  #presenceChanged = () => {
+    const { state } = this.#presence;
+    if (state === Presence.AWAY) {
+      this.#hand?.stop();
+      this.#hand = null;
+      this.#changed();
+    } else if (!this.#hand) {
+      this.#takeHand();
+    } else {
+      this.#hand.setAhead(state === Presence.STILL ? 0 : AHEAD);
+    }
+  };
+
+  #settled(past, { status, detail }) {
+    past.status = status;
+    if (status === Status.REJECTED || status === Status.SUPERSEDED) {
+      // Not an answer that could be taken back.
+      const place = this.history.indexOf(past);
+      if (place >= 0) this.history.splice(place, 1);
+      if (!past.undone && status === Status.REJECTED) this.pace.count(-1);
+      this.#notice(status === Status.REJECTED ? "rejected" : "superseded", { past, detail });
+    }
+    this.#progress();
+  }
+
+  #notTakenBack(item, error) {
+    // Where it has been answered once more, that answer's end is the notice.
+    if (this.#hand?.remove(item)) this.#notice("not-taken-back", { detail: error.message });
+  }
+
+  #notice(kind, detail = {}) {
+    this.dispatchEvent(new CustomEvent("notice", { detail: { kind, ...detail } }));
+  }
+}
+
+// 128 random bits. (`randomUUID` exists only over HTTPS and on localhost.)
+function newId() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

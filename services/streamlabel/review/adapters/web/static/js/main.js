@@ -1,0 +1,153 @@
+// From nothing to the desk: name → project → desk. The project's name stands in the address, so it can be kept and sent.
+
+import { call } from "./api.js";
+import { Outbox } from "./desk/outbox.js";
+import { Session } from "./desk/session.js";
+import { memory } from "./memory.js";
+import { Projects } from "./projects.js";
+import { QueueWatch } from "./queue.js";
+import { Backoff, pause } from "./backoff.js";
+import { DeskView } from "./view/desk.js";
+import { Header } from "./view/header.js";
+import { openHelp } from "./view/help.js";
+import { Notices } from "./view/notices.js";
+import { prepare } from "./view/payload.js";
+import * as screens from "./view/screens.js";
+
+const PROJECTS_PERIOD_MS = 5_000;
+
+class App {
+  #main = document.getElementById("main");
+  #outbox = new Outbox(call);
+  #projects = new Projects(call);
+  #queue = new QueueWatch(call);
+  #notices = new Notices();
+  #session = null;
+  #desk = null;
+  #project = null;
+  // The newest version that a task named: asked for once, should the service itself not know it yet.
+  #renewedFor = 0;
+  // Grows with each change of screen: what was begun for an earlier one stops.
+  #turn = 0;
+
+  constructor() {
+    this.header = new Header({
+      projects: () => { location.hash = ""; },
+      person: () => this.#askName(),
+      help: () => (this.#desk ? this.#desk.openHelp() : openHelp([], false)),
+    });
+    this.#queue.addEventListener("change", () => this.#drawProgress());
+    addEventListener("hashchange", () => this.#enter());
+    addEventListener("pagehide", () => this.#session?.stop({ leaving: true }));
+    // Out of the browser's back/forward cache: the leases were given back, so begin anew.
+    addEventListener("pageshow", (event) => event.persisted && location.reload());
+    addEventListener("storage", () => this.#drawProgress());
+  }
+
+  start() {
+    this.#queue.start();
+    this.#outbox.adopt(memory.unsent());
+    if (memory.annotator) this.#enter();
+    else this.#askName();
+  }
+
+  #askName() {
+    this.#leaveDesk();
+    this.#show(screens.welcome(memory.annotator, (name) => {
+      memory.annotator = name;
+      this.#enter();
+    }));
+  }
+
+  async #enter() {
+    if (!memory.annotator) return this.#askName();
+    this.#leaveDesk();
+    this.header.showPerson(memory.annotator);
+    const turn = this.#turn;
+    this.#show(screens.loading());
+    await this.#loadProjects(turn);
+    if (turn !== this.#turn) return;
+    const wanted = decodeURIComponent(location.hash.slice(1));
+    const all = this.#projects.all;
+    const project = this.#projects.get(wanted) ?? (wanted === "" && all.length === 1 ? all[0] : null);
+    if (project) this.#openDesk(project);
+    else this.#chooseProject(turn);
+  }
+
+  async #loadProjects(turn) {
+    const backoff = new Backoff();
+    while (turn === this.#turn) {
+      try {
+        return await this.#projects.load();
+      } catch (error) {
+        const hurry = new AbortController();
+        if (turn === this.#turn) this.#show(screens.trouble(error, () => hurry.abort()));
+        await pause(backoff.next(error.retryAfterMs), hurry.signal);
+      }
+    }
+  }
+
+  async #chooseProject(turn) {
+    let drawn = null;
+    while (turn === this.#turn) {
+      const facts = JSON.stringify([this.#projects.all, [...this.#queue.queues]]);
+      if (facts !== drawn) this.#show(screens.projectList(this.#projects.all, this.#queue.queues, (name) => { location.hash = name; }), drawn === null);
+      drawn = facts;
+      await pause(this.#queue.queues.size === 0 ? 300 : PROJECTS_PERIOD_MS);
+      if (turn === this.#turn) await this.#projects.load().catch(() => {});
+    }
+  }
+
+  #openDesk(project) {
+    this.#project = project;
+    this.header.showProject(project);
+    this.#session = new Session(call, { annotator: memory.annotator, project: project.name, prepare, outbox: this.#outbox });
+    this.#session.addEventListener("change", () => this.#onChange());
+    this.#session.addEventListener("progress", () => this.#drawProgress());
+    this.#desk = new DeskView(this.#session, project, this.#notices);
+    this.#main.replaceChildren(this.#desk.node);
+    this.#session.start();
+    this.#drawProgress();
+  }
+
+  #leaveDesk() {
+    this.#turn += 1;
+    this.#session?.stop();
+    this.#desk?.stop();
+    this.#session = this.#desk = this.#project = null;
+    this.header.showProject(null);
+    this.#drawProgress();
+  }
+
+  #onChange() {
+    this.#drawProgress();
+    const version = this.#session?.current?.task.projectVersion ?? 0;
+    if (!this.#project || version <= Math.max(this.#project.version, this.#renewedFor)) return;
+    this.#renewedFor = version;
+    this.#renew();
+  }
+
+  // A task of a newer version of the project: its classes may be others.
+  async #renew() {
+    const { name } = this.#project;
+    this.#leaveDesk();
+    const turn = this.#turn;
+    await this.#loadProjects(turn);
+    if (turn !== this.#turn || !this.#projects.get(name)) return;
+    this.#notices.show({ kind: "outdated" });
+    this.#openDesk(this.#projects.get(name));
+  }
+
+  #drawProgress() {
+    const stats = this.#project ? (this.#queue.queues.get(this.#project.name) ?? null) : null;
+    const { pace } = this.#session ?? {};
+    this.header.showProgress({ stats, today: pace?.today ?? null, perMinute: pace?.perMinute ?? null });
+  }
+
+  #show(screen, focus = true) {
+    this.#main.replaceChildren(screen.node);
+    if (focus) screen.focus?.();
+  }
+}
+
+new App().start();

@@ -1,0 +1,75 @@
+// What this browser remembers: name, theme, habits, today's count, and answers that have not arrived yet.
+// Storage may be shut (private windows, policies): then it lasts as long as the page.
+
+const PREFIX = "streamlabel.";
+const UNSENT = "unsent.";
+const fallback = new Map();
+
+function read(key) {
+  try {
+    return localStorage.getItem(PREFIX + key);
+  } catch {
+    return fallback.get(key) ?? null;
+  }
+}
+
+function write(key, value) {
+  try {
+    if (value === null) localStorage.removeItem(PREFIX + key);
+    else localStorage.setItem(PREFIX + key, value);
+  } catch {
+    if (value === null) fallback.delete(key);
+    else fallback.set(key, value);
+  }
+}
+
+export const memory = {
+  get annotator() {
+    return read("annotator") ?? "";
+  },
+  set annotator(name) {
+    write("annotator", name || null);
+  },
+
+  // "light", "dark" or "" for the system's.
+  get theme() {
+    return read("theme") ?? "";
+  },
+  set theme(theme) {
+    write("theme", theme || null);
+  },
+
+  // Single characters answer tasks; people who dictate turn this off.
+  get singleKeys() {
+    return read("single-keys") !== "off";
+  },
+  set singleKeys(on) {
+    write("single-keys", on ? null : "off");
+  },
+
+  // How many answers `annotator` gave on `day` (YYYY-MM-DD), all tabs together.
+  answersOn(day, annotator) {
+    const [storedDay, storedName, count] = (read("today") ?? "").split("\n");
+    return storedDay === day && storedName === annotator ? Number(count) || 0 : 0;
+  },
+  countAnswer(day, annotator, step) {
+    write("today", [day, annotator, Math.max(0, this.answersOn(day, annotator) + step)].join("\n"));
+  },
+
+  keepUnsent(annotation, annotator) {
+    write(UNSENT + annotation.annotationId, JSON.stringify({ annotation, annotator }));
+  },
+  forgetUnsent(annotationId) {
+    write(UNSENT + annotationId, null);
+  },
+  // Answers that an earlier page could not send; sending one twice does no harm, each has its id.
+  unsent() {
+    try {
+      return Object.keys(localStorage)
+        .filter((key) => key.startsWith(PREFIX + UNSENT))
+        .map((key) => JSON.parse(localStorage.getItem(key)));
+    } catch {
+      return [];
+    }
+  },
+};

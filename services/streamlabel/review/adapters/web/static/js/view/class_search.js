@@ -1,0 +1,55 @@
+// Finding one class among many by a few letters of its name.
+
+const FOLDS = /[\s_\-/.:]+/gu;
+
+// How names are compared: no case, no accents, separators as spaces.
+export function folded(text) {
+  return text.normalize("NFKD").replaceAll(/\p{M}/gu, "").toLowerCase().replaceAll(FOLDS, " ").trim();
+}
+
+export class ClassSearch {
+  #entries;
+
+  constructor(classes) {
+    this.#entries = classes.map((definition, order) => ({
+      definition,
+      order,
+      name: folded(definition.name),
+      description: folded(definition.description ?? ""),
+    }));
+  }
+
+  // The classes that fit every word of `query`, best first; `recent` (names, latest first) breaks ties. All, where it is empty.
+  find(query, recent = []) {
+    const wanted = folded(query).split(" ").filter(Boolean);
+    if (wanted.length === 0) return this.#entries.map(({ definition }) => definition);
+    const found = [];
+    for (const entry of this.#entries) {
+      const scores = wanted.map((word) => score(entry, word));
+      if (scores.every((value) => value > 0)) found.push({ entry, total: scores.reduce((sum, value) => sum + value, 0) });
+    }
+    const recency = new Map(recent.map((name, place) => [name, place]));
+    const placeOf = ({ entry }) => recency.get(entry.definition.name) ?? Infinity;
+    const byRecency = (a, b) => (placeOf(a) === placeOf(b) ? 0 : placeOf(a) - placeOf(b));
+    found.sort((a, b) => b.total - a.total || byRecency(a, b) || a.entry.order - b.entry.order);
+    return found.map(({ entry }) => entry.definition);
+  }
+}
+
+function score({ name, description }, word) {
+  if (name === word) return 8;
+  if (name.startsWith(word)) return 5;
+  if (name.includes(` ${word}`)) return 4;
+  if (name.includes(word)) return 3;
+  if (word.length >= 3 && isSubsequence(word, name)) return 1;
+  return description.includes(word) ? 0.5 : 0;
+}
+
+function isSubsequence(word, name) {
+  let from = 0;
+  for (const letter of word) {
+    from = name.indexOf(letter, from) + 1;
+    if (from === 0) return false;
+  }
+  return true;
+}

@@ -1,0 +1,33 @@
+// Short messages at the edge: what became of an answer, when it was not what the person expects.
+
+import { h, icon } from "./dom.js";
+import { line } from "./words.js";
+import { announce } from "./announcer.js";
+
+const LASTS_MS = 8_000;
+const MOST = 3;
+
+const TEXTS = {
+  lost: () => "Your time for that task ran out and somebody else has it now. Here is the next one.",
+  superseded: ({ past }) => `Somebody answered first. Your “${line(past.className, 40)}” is kept as a second opinion.`,
+  rejected: ({ past, detail }) => `“${line(past.className, 40)}” was not taken: ${line(detail) || "the service refused it"}.`,
+  "not-taken-back": ({ detail }) => `That answer could not be taken back: ${line(detail)}.`,
+  "nothing-to-undo": () => "There is no answer to take back.",
+  outdated: () => "The project has changed: its classes are new.",
+};
+
+export class Notices {
+  #place = document.getElementById("notices");
+
+  show(notice) {
+    const text = TEXTS[notice.kind](notice).replace(/\.\.$/, ".");
+    const close = () => node.remove();
+    const node = h("div", { class: `notice notice-${notice.kind}` },
+      h("p", {}, text),
+      h("button", { class: "button-quiet notice-close", type: "button", "aria-label": "Dismiss", onclick: close }, icon("close")));
+    this.#place.append(node);
+    while (this.#place.children.length > MOST) this.#place.firstChild.remove();
+    announce(text);
+    setTimeout(close, LASTS_MS);
+  }
+}

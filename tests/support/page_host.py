@@ -1,0 +1,60 @@
+"""The page on a port of its own, over any servicer; the network can be taken away and brought back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from streamlabel.review.adapters.web.connect import REVIEW_SERVICE, connect_routes
+from streamlabel.review.adapters.web.page import page_routes
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class PageHost:
+    """Serves until its context ends. `down` answers every call as a stopping service does; `calls` are the methods called."""
+
+    servicer: object
+    port: int = 0
+    down: bool = False
+    delay_s: float = 0.0
+    calls: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    @web.middleware
+    async def _weather(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not request.path.startswith("/streamlabel."):
+            return await handler(request)
+        self.calls.append(request.path.rpartition("/")[2])
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)
+        if self.down:
+            return web.json_response(
+                {"error": {"code": "UNAVAILABLE", "message": "not serving now: see /readyz"}}, status=503
+            )
+        return await handler(request)
+
+
+@asynccontextmanager
+async def page_host(servicer: object, *, port: int = 0) -> AsyncIterator[PageHost]:
+    """A PageHost that listens."""
+    host = PageHost(servicer=servicer, port=port)
+    app = web.Application(middlewares=[host._weather])
+    app.add_routes(page_routes())
+    app.add_routes(connect_routes(REVIEW_SERVICE, servicer))
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        host.port = runner.addresses[0][1]
+        yield host
+    finally:
+        await runner.cleanup()
