@@ -49,25 +49,26 @@ class HttpServer:
         self._health = health
         self._runner: web.AppRunner | None = None
         self._timeouts_s: dict[object, float | None] = {}
+        # A dispatcher of its own: that of the application is frozen once it listens, and a service knows its paths later.
+        self._routes = web.UrlDispatcher()
         self.port = settings.http_port
         self.door = Door()
-        self.app = web.Application(
-            client_max_size=settings.http_max_body_bytes, middlewares=[self._pass_the_door, self._keep_the_deadline]
-        )
+        self.app = web.Application(client_max_size=settings.http_max_body_bytes, middlewares=[self._pass_the_door])
         self.app.on_response_prepare.append(self._finish_headers)
         self.app.router.add_get("/metrics", self._show_metrics)
         self.app.router.add_get("/livez", self._show_liveness)
         self.app.router.add_get("/readyz", self._show_readiness)
+        self.app.router.add_route("*", "/{path:.*}", self._dispatch)
 
     def add_routes(
         self, routes: Iterable[web.AbstractRouteDef], *, timeout_s: float | EllipsisType | None = ...
     ) -> None:
-        """Serve `routes` behind the door; a request that takes longer than `timeout_s` is answered with 503.
+        """Serve `routes` behind the door; a request that takes longer than `timeout_s` is answered with 503. At any time.
 
         Left out, the limit is the setting's; None is no limit at all, for streams that end by themselves.
         """
         limit_s = self._settings.http_request_timeout_s if isinstance(timeout_s, EllipsisType) else timeout_s
-        for route in self.app.router.add_routes(routes):
+        for route in self._routes.add_routes(routes):
             self._timeouts_s[route] = limit_s
 
     async def start(self) -> None:
@@ -106,12 +107,17 @@ class HttpServer:
             response.force_close()  # The caller's next connection shall find another process.
         return response
 
-    @web.middleware
-    async def _keep_the_deadline(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        limit_s = self._timeouts_s.get(request.match_info.route, self._settings.http_request_timeout_s)
+    async def _dispatch(self, request: web.Request) -> web.StreamResponse:
+        """Answer by the service's own route, within its deadline."""
+        match = await self._routes.resolve(request)
+        if match.http_exception is not None:
+            raise match.http_exception
+        request.match_info.clear()
+        request.match_info.update(match)
+        limit_s = self._timeouts_s.get(match.route, self._settings.http_request_timeout_s)
         try:
             async with asyncio.timeout(limit_s) as deadline:
-                return await handler(request)
+                return await match.handler(request)
         except TimeoutError:
             if not deadline.expired():
                 raise

@@ -170,3 +170,18 @@ async def test_verdicts_are_json_that_no_one_caches() -> None:
     async with served() as (_, session), session.get("/readyz") as answer:
         assert answer.headers["Cache-Control"] == "no-store"
         assert json.loads(await answer.text())["service"] == "ingest"
+
+
+async def test_a_service_may_name_its_paths_after_the_server_listens() -> None:
+    async def greet(request: web.Request) -> web.Response:
+        return web.Response(text=request.match_info["name"])
+
+    async with served() as (server, session):
+        await server.door.start()
+        async with session.get("/greet/ada") as answer:
+            assert answer.status == 404
+        server.add_routes([web.get("/greet/{name}", greet)])
+        async with session.get("/greet/ada") as answer:
+            assert (answer.status, await answer.text()) == (200, "ada")
+        async with session.post("/greet/ada") as answer:
+            assert answer.status == 405
