@@ -33,9 +33,11 @@ async def wire(process: Process, settings: InferenceSettings) -> None:
         known = served.names()
         process.metrics.know_projects(known)
         contracts.retain(set(known))
+        watch.wake()
 
     def releases_changed(_key: bytes, _release: Release | None) -> None:
         served.changed()
+        watch.wake()
 
     projects = project_table(broker, names, process.health, projects_changed)
     releases = release_table(broker, names, process.health, releases_changed)

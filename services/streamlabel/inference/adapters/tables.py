@@ -31,8 +31,10 @@ class ServedProjects:
         served = self._served[name] = ServedProject(project, self._version(project))
         return served
 
-    def models(self) -> set[tuple[str, int]]:
-        """Every model version by which some project is served."""
+    def models(self) -> set[tuple[str, int]] | None:
+        """Every model version by which some project is served; None until both tables were read to their end."""
+        if not (self._projects.ready and self._releases.ready):
+            return None
         projects = [project for _, project in self._projects.items()]
         return {(project.model.name, self._version(project)) for project in projects if project.model is not None}
 

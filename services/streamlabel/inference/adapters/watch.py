@@ -16,15 +16,21 @@ log = logging.getLogger(__name__)
 
 ModelVersion = tuple[str, int]
 
+# While the tables are still being read, so that a start is not held up by the usual interval.
+_SHORT_INTERVAL_S = 0.1
+
 
 class ModelWatch:
-    """Asks Triton for every model version in use, again and again; a component of the process."""
+    """Asks Triton for every model version in use, again and again; a component of the process.
+
+    `models` gives the versions in use, None while that is not known yet.
+    """
 
     def __init__(
         self,
         *,
         triton: Triton,
-        models: Callable[[], set[ModelVersion]],
+        models: Callable[[], set[ModelVersion] | None],
         interval_s: float,
         health: Health,
         metrics: Metrics,
@@ -40,6 +46,7 @@ class ModelWatch:
         self._told: set[ModelVersion] = set()
         self._reasons: list[str] = []
         self._stopping = asyncio.Event()
+        self._woken = asyncio.Event()
 
     async def start(self) -> None:
         """Nothing to prepare."""
@@ -47,28 +54,39 @@ class ModelWatch:
     async def run(self) -> None:
         """Ask until stopped."""
         while not self._stopping.is_set():
-            await self.look()
-            pause = asyncio.create_task(self._clock.sleep(self._interval_s))
-            stopping = asyncio.create_task(self._stopping.wait())
-            await asyncio.wait({pause, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            self._woken.clear()
+            known = await self.look()
+            interval_s = self._interval_s if known else _SHORT_INTERVAL_S
+            pause = asyncio.create_task(self._clock.sleep(interval_s))
+            woken = asyncio.create_task(self._woken.wait())
+            await asyncio.wait({pause, woken}, return_when=asyncio.FIRST_COMPLETED)
             pause.cancel()
-            stopping.cancel()
+            woken.cancel()
 
     async def stop(self) -> None:
         """End `run`."""
         self._stopping.set()
+        self._woken.set()
 
-    async def look(self) -> None:
-        """Ask once, and tell what was found."""
-        models = sorted(self._models())
+    def wake(self) -> None:
+        """The models in use may be others now: ask at once."""
+        self._woken.set()
+
+    async def look(self) -> bool:
+        """Ask once, and tell what was found; False while it is not known what to ask for."""
+        in_use = self._models()
+        if in_use is None:
+            return False
+        models = sorted(in_use)
         answers = await asyncio.gather(*(self._triton.unready(name, version) for name, version in models))
         for (name, version), reason in zip(models, answers, strict=True):
             gauge = self._metrics.gauge("streamlabel_model_ready", model=name, version=str(version))
             gauge.set(0 if reason else 1)
-        for name, version in self._told - set(models):
+        for name, version in self._told - in_use:
             self._metrics.forget("streamlabel_model_ready", model=name, version=str(version))
-        self._told = set(models)
+        self._told = in_use
         self._tell(sorted({reason for reason in answers if reason}))
+        return True
 
     def _tell(self, reasons: list[str]) -> None:
         if reasons == self._reasons and self._check.reason == ("; ".join(reasons) or None):
