@@ -40,6 +40,7 @@ from streamlabel.review.rules.tokens import MAX_TOKEN_CHARACTERS, Grant, TokenSe
 from streamlabel.review.rules.undoing import Undoability, undoability
 
 MAX_ANNOTATOR_CHARACTERS = 128
+MAX_ANNOTATION_ID_CHARACTERS = 64
 # A task changes under a submit only when two people race for it: a few looks settle any of that.
 _MAX_LOOKS = 8
 
@@ -49,12 +50,14 @@ class DeskLimits:
     """What the desk allows.
 
     `recheck_s` is how often one who waits for work looks without being called: the bell of a broken connection is mute.
+    `max_handed_bytes` bounds the tasks of one answer to what a message may hold; one task goes out whatever its size.
     """
 
     lease_s: float = 60.0
     max_tasks: int = 100
     max_annotations: int = 100
     max_wait_s: float = 30.0
+    max_handed_bytes: int = 8 * 1024 * 1024
     recheck_s: float = 1.0
 
 
@@ -137,6 +140,7 @@ class ReviewDesk:
         results: list[AnnotationResult | None] = [None] * len(annotations)
         open_answers: dict[int, Grant] = {}
         for index, annotation in enumerate(annotations):
+            _check_annotation_id(f"annotations[{index}].annotation_id", annotation.annotation_id)
             grant = self._seal.read(annotation.lease_token, annotator)
             if grant is None:
                 detail = "lease_token is unknown, or was given to another annotator"
@@ -157,6 +161,7 @@ class ReviewDesk:
     async def undo(self, annotator: str, annotation_id: str) -> UndoneAnnotation:
         """Take back the annotator's own answer, and lease its task to them again. The same call again gives the same lease."""
         _check_annotator(annotator)
+        _check_annotation_id("annotation_id", annotation_id)
         for _ in range(_MAX_LOOKS):
             past = await self._past_answers.find(annotator, annotation_id)
             if past is None:
@@ -176,13 +181,33 @@ class ReviewDesk:
     async def _claim(self, annotator: str, projects: Sequence[str], max_tasks: int) -> Sequence[Claim]:
         if not projects or self._bell.is_silenced:
             return ()
-        claims = await self._leases.claim(annotator, projects, max_tasks, self._limits.lease_s)
+        claims = await self._fitting(await self._claim_unless_left(annotator, projects, max_tasks))
         counts: dict[str, int] = {}
         for claim in claims:
             name = claim.task.key.project
             counts[name] = counts.get(name, 0) + 1
         for name, count in counts.items():
             self._observer.leased(name, count)
+        return claims
+
+    async def _claim_unless_left(self, annotator: str, projects: Sequence[str], max_tasks: int) -> Sequence[Claim]:
+        """The claims; where the caller goes away in the middle, they go back instead of lying in nobody's hands."""
+        claiming = asyncio.ensure_future(self._leases.claim(annotator, projects, max_tasks, self._limits.lease_s))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            if claims := await claiming:
+                await self._leases.release([claim.grant for claim in claims])
+            raise
+
+    async def _fitting(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+        """As many as fit into one answer; the rest goes back."""
+        handed_bytes = 0
+        for place, claim in enumerate(claims):
+            handed_bytes += claim.size_bytes
+            if place and handed_bytes > self._limits.max_handed_bytes:
+                await self._leases.release([late.grant for late in claims[place:]])
+                return claims[:place]
         return claims
 
     async def _settle(
@@ -277,6 +302,12 @@ def _check_annotator(annotator: str) -> None:
     if not 1 <= len(annotator) <= MAX_ANNOTATOR_CHARACTERS or not annotator.isprintable() or annotator.isspace():
         detail = f"must have 1-{MAX_ANNOTATOR_CHARACTERS} visible characters"
         raise RefusedError(Refusal.INVALID_ARGUMENT, "annotator", detail)
+
+
+def _check_annotation_id(field: str, annotation_id: str) -> None:
+    if not 1 <= len(annotation_id) <= MAX_ANNOTATION_ID_CHARACTERS or not annotation_id.isprintable():
+        detail = f"must have 1-{MAX_ANNOTATION_ID_CHARACTERS} visible characters"
+        raise RefusedError(Refusal.INVALID_ARGUMENT, field, detail)
 
 
 def _check_range(field: str, value: float, low: int, high: float) -> None:

@@ -105,6 +105,7 @@ class Claim:
     grant: Grant
     expires_at: datetime
     task: ReviewTask
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

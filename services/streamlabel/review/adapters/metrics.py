@@ -1,0 +1,25 @@
+"""What happens at the desk, in counters."""
+
+from __future__ import annotations
+
+from streamlabel.core.desk import AnnotationStatus
+from streamlabel.core.label import LabelSource
+from streamlabel.runtime.metrics import Metrics
+
+
+class DeskMetrics:
+    """Keeps the promises of `ports.Observer`."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def leased(self, project: str, count: int) -> None:
+        """Tasks went into a person's hands."""
+        self._metrics.counter("streamlabel_leases_granted_total", project=project).inc(count)
+
+    def answered(self, project: str, status: AnnotationStatus, took_s: float) -> None:
+        """An answer came in; only an accepted one says how long people take, and makes a label."""
+        self._metrics.counter("streamlabel_answers_total", project=project, outcome=status.value).inc()
+        if status is AnnotationStatus.ACCEPTED:
+            self._metrics.histogram("streamlabel_review_task_seconds", project=project).observe(took_s)
+            self._metrics.counter("streamlabel_labels_total", project=project, source=LabelSource.HUMAN.value).inc()

@@ -1,0 +1,233 @@
+"""The connection to PostgreSQL: a bounded pool, a deadline on every call, and one fate for each of its failures."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from streamlabel.errors import ConfigurationError, TransientError
+from streamlabel.review.adapters.postgres.migrations import migrate, migrations
+from streamlabel.runtime.backoff import Backoff
+from streamlabel.runtime.clock import Clock
+from streamlabel.runtime.health import Health
+
+log = logging.getLogger(__name__)
+
+_PING_INTERVAL_S = 2.0
+# The server gives up on a statement first; only where it does not answer at all does the client.
+_CLIENT_GRACE_S = 1.0
+_SEAL = "lease token seal"
+
+# The queries of this service find their rows by index and take few of them. Without statistics (a fresh table, a queue that was
+# empty when it was analysed) the planner may think otherwise, and a claim would read the whole queue.
+_PLANNER = {
+    "jit": "off",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_sort": "off",
+}
+
+Connection = asyncpg.Connection | PoolConnectionProxy
+
+_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
+    asyncpg.OperatorInterventionError,  # a statement that was cancelled for its time
+    asyncpg.TransactionRollbackError,  # deadlock, serialization
+    asyncpg.ReadOnlySQLTransactionError,  # a failover has left us with a standby
+    asyncpg.LockNotAvailableError,
+    ConnectionError,
+    OSError,
+    TimeoutError,
+)
+_WRONG = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """How PostgreSQL is reached; `dsn` may hold a password and is never shown."""
+
+    dsn: str = field(repr=False)
+    schema: str = "review"
+    pool_min: int = 1
+    pool_max: int = 10
+    connect_timeout_s: float = 5.0
+    statement_timeout_s: float = 5.0
+    pool_wait_s: float = 5.0
+
+
+class Database:
+    """A component: at start it waits for PostgreSQL and brings the schema up to date; then it watches that it stays there.
+
+    Every method raises TransientError while PostgreSQL is away, and what it raises never names the DSN.
+    """
+
+    def __init__(self, settings: DatabaseSettings, *, health: Health, clock: Clock, backoff: Backoff) -> None:
+        self.name = "postgres"
+        self.schema = settings.schema
+        self._settings = settings
+        self._check = health.check(self.name)
+        self._clock = clock
+        self._backoff = backoff
+        self._stopped = asyncio.Event()
+        self._pool: asyncpg.Pool | None = None
+
+    async def start(self) -> None:
+        """Returns once the pool is open on an up-to-date schema; raises ConfigurationError where waiting cannot help.
+
+        A second call returns at once.
+        """
+        attempt = 0
+        while self._pool is None:
+            try:
+                await self._open()
+            except TransientError as error:
+                attempt += 1
+                self._check.failing(str(error))
+                log.warning("waiting for PostgreSQL: %s", error, extra={"attempt": attempt})
+                await self._clock.sleep(self._backoff.delay_s(attempt))
+
+    async def run(self) -> None:
+        """Tell the truth about the database every few seconds, until stopped."""
+        while not self._stopped.is_set():
+            try:
+                await self.fetch("SELECT 1")
+                self._check.ok()
+            except TransientError as error:
+                self._check.failing(str(error))
+            await _wait(self._stopped, _PING_INTERVAL_S)
+
+    async def stop(self) -> None:
+        """Close the connections; those in use are cut off after a moment."""
+        self._stopped.set()
+        if self._pool is None:
+            return
+        try:
+            async with asyncio.timeout(2.0):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def fetch(self, sql: str, *arguments: Any) -> Sequence[asyncpg.Record]:
+        """Run one statement, in a transaction of its own."""
+        async with self._connection() as connection:
+            return list(await connection.fetch(sql, *arguments))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Statements on the connection commit together when the block ends well, and never otherwise."""
+        async with self._connection() as connection, connection.transaction():
+            yield connection
+
+    async def connect(self) -> asyncpg.Connection:
+        """A connection outside the pool, for what must outlive a call; the caller closes it."""
+        with _address_checked(), failures_by_fate():
+            return await asyncpg.connect(**self._arguments(), timeout=self._settings.connect_timeout_s)
+
+    async def seal_key(self) -> bytes:
+        """The key that all replicas seal their lease tokens with; made by the first that asks."""
+        await self.fetch(
+            "INSERT INTO secret (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+            _SEAL,
+            secrets.token_bytes(32),
+        )
+        rows = await self.fetch("SELECT value FROM secret WHERE name = $1", _SEAL)
+        return bytes(rows[0]["value"])
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        if self._pool is None:
+            raise TransientError("the database is not open")
+        with failures_by_fate():
+            async with self._pool.acquire(timeout=self._settings.pool_wait_s) as connection:
+                yield connection
+
+    async def _open(self) -> None:
+        connection = await self.connect()
+        try:
+            with failures_by_fate():
+                await migrate(connection, self.schema, migrations())
+        finally:
+            await connection.close(timeout=1.0)
+        with failures_by_fate():
+            self._pool = await asyncpg.create_pool(
+                **self._arguments(),
+                min_size=self._settings.pool_min,
+                max_size=self._settings.pool_max,
+                timeout=self._settings.connect_timeout_s,
+                # asyncpg's own reset is a round trip after every call, for session state that nobody here leaves behind.
+                reset=_keep_session,
+            )
+        self._check.ok()
+
+    def _arguments(self) -> dict[str, Any]:
+        timeout_ms = int(self._settings.statement_timeout_s * 1000)
+        return {
+            "dsn": self._settings.dsn,
+            "command_timeout": self._settings.statement_timeout_s + _CLIENT_GRACE_S,
+            "server_settings": {
+                "application_name": "streamlabel-review",
+                "search_path": '"' + self.schema.replace('"', '""') + '"',
+                "statement_timeout": str(timeout_ms),
+                "idle_in_transaction_session_timeout": str(timeout_ms),
+                "timezone": "UTC",
+                **_PLANNER,
+            },
+        }
+
+
+@contextmanager
+def failures_by_fate() -> Iterator[None]:
+    """Turns what asyncpg and the network raise into the fates of `streamlabel.errors`; defects pass through."""
+    try:
+        yield
+    except _WRONG as error:
+        # The server's words name the user and the database, never the password.
+        raise ConfigurationError(f"STREAMLABEL_REVIEW_POSTGRES_DSN: PostgreSQL refuses it: {error}") from error
+    except TimeoutError as error:
+        raise TransientError("PostgreSQL does not answer in time") from error
+    except _AWAY as error:
+        if isinstance(error, ValueError):  # asyncpg's word for an argument that does not fit its parameter: our defect.
+            raise
+        raise TransientError(f"PostgreSQL is away: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _address_checked() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        # Its text repeats the address, password and all: neither shown nor chained.
+        raise ConfigurationError(
+            f"STREAMLABEL_REVIEW_POSTGRES_DSN is no usable PostgreSQL address ({type(error).__name__}); "
+            "expected postgresql://user:password@host:port/database"
+        ) from None
+
+
+async def _keep_session(connection: asyncpg.Connection) -> None:
+    """Nothing to reset."""
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        pass

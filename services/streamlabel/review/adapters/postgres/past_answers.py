@@ -1,0 +1,89 @@
+"""Taking an answer back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from streamlabel.review.adapters.postgres.answers import STATE_OF_NUMBER, STATUS_OF_NUMBER
+from streamlabel.review.adapters.postgres.database import Database
+from streamlabel.review.adapters.postgres.leases import claim_of
+from streamlabel.review.ports import Claim
+from streamlabel.review.rules.undoing import PastAnswer
+
+_FIND = """
+SELECT
+    annotation_id, task.ticket, class_name, status, state, task.fencing_token, undone_under,
+    state = 1 AND lease_owner = $1 AND lease_until > clock_timestamp() AS held,
+    annotation.revision IS NOT DISTINCT FROM task.revision AS is_current
+FROM annotation JOIN task USING (ticket)
+WHERE annotator = $1 AND annotation_id = $2
+"""
+
+# The delete waits for a publisher that is numbering this very row, and then lets it go: what has a number is out.
+_TAKE_BACK = """
+WITH locked AS MATERIALIZED (
+    SELECT ticket, fencing_token, revision FROM task
+    WHERE ticket = $3 AND state = 2 AND fencing_token = $4
+    FOR UPDATE
+), retracted AS (
+    UPDATE annotation SET retracted_at = clock_timestamp(), undone_under = locked.fencing_token + 1
+    FROM locked
+    WHERE annotator = $1 AND annotation_id = $2 AND annotation.ticket = locked.ticket
+        AND annotation.revision = locked.revision AND undone_under IS NULL
+    RETURNING annotation.ticket, outbox_no
+), withdrawn AS (
+    DELETE FROM outbox USING retracted
+    WHERE outbox.outbox_no = retracted.outbox_no AND publish_seq IS NULL
+    RETURNING 1
+), leased AS (
+    UPDATE task SET
+        state = 1, votes = votes - 1, revision = revision - (SELECT count(*) FROM withdrawn)::integer,
+        fencing_token = fencing_token + 1, lease_owner = $1,
+        leased_at = clock_timestamp(), lease_until = clock_timestamp() + $5::interval
+    FROM retracted WHERE task.ticket = retracted.ticket
+    RETURNING task.ticket, fencing_token, lease_until
+)
+SELECT ticket, fencing_token, lease_until, message FROM leased JOIN task_payload USING (ticket)
+"""
+
+_CURRENT = """
+SELECT ticket, fencing_token, lease_until, message FROM task JOIN task_payload USING (ticket)
+WHERE ticket = $2 AND state = 1 AND lease_owner = $1 AND lease_until > clock_timestamp()
+"""
+
+
+class PostgresPastAnswers:
+    """Keeps the promises of `ports.PastAnswers`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, annotator: str, annotation_id: str) -> PastAnswer | None:
+        """The answer and its task, in one snapshot."""
+        rows = await self._database.fetch(_FIND, annotator, annotation_id)
+        if not rows:
+            return None
+        row = rows[0]
+        return PastAnswer(
+            annotation_id=row["annotation_id"],
+            ticket=row["ticket"],
+            class_name=row["class_name"],
+            status=STATUS_OF_NUMBER[row["status"]],
+            state=STATE_OF_NUMBER[row["state"]],
+            fencing_token=row["fencing_token"],
+            held_by_annotator=bool(row["held"]),
+            is_current=row["is_current"],
+            undone_under=row["undone_under"],
+        )
+
+    async def take_back(self, annotator: str, past: PastAnswer, lease_s: float) -> Claim | None:
+        """One statement, one transaction."""
+        rows = await self._database.fetch(
+            _TAKE_BACK, annotator, past.annotation_id, past.ticket, past.fencing_token, timedelta(seconds=lease_s)
+        )
+        return claim_of(rows[0]) if rows else None
+
+    async def current_claim(self, annotator: str, ticket: int) -> Claim | None:
+        """What the annotator holds of this task."""
+        rows = await self._database.fetch(_CURRENT, annotator, ticket)
+        return claim_of(rows[0]) if rows else None

@@ -1,0 +1,189 @@
+"""Where review's parts meet."""
+
+from __future__ import annotations
+
+from streamlabel.core.project import Project
+from streamlabel.review.adapters.grpc_service import SERVICE_NAME, ReviewServicer
+from streamlabel.review.adapters.housekeeping import Gauges, Sweeper
+from streamlabel.review.adapters.metrics import DeskMetrics
+from streamlabel.review.adapters.postgres.answers import PostgresAnswers
+from streamlabel.review.adapters.postgres.bell import PostgresBell
+from streamlabel.review.adapters.postgres.board import PostgresBoard
+from streamlabel.review.adapters.postgres.database import Database, DatabaseSettings
+from streamlabel.review.adapters.postgres.intake import Intake, TaskIntake
+from streamlabel.review.adapters.postgres.leases import PostgresLeases
+from streamlabel.review.adapters.postgres.outbox import PostgresOutbox
+from streamlabel.review.adapters.postgres.past_answers import PostgresPastAnswers
+from streamlabel.review.adapters.postgres.sole import SoleComponent
+from streamlabel.review.adapters.projects import TableProjects
+from streamlabel.review.adapters.web.connect import CALL_LIMIT_S, REVIEW_SERVICE, connect_routes
+from streamlabel.review.adapters.web.page import page_routes
+from streamlabel.review.handler import DeskLimits, ReviewDesk
+from streamlabel.review.rules.tokens import TokenSeal
+from streamlabel.review.settings import ReviewSettings
+from streamlabel.runtime.backoff import Backoff
+from streamlabel.runtime.grpc_server import GrpcServer
+from streamlabel.runtime.handlers import LaneLimits
+from streamlabel.runtime.kafka import KafkaBroker
+from streamlabel.runtime.kafka_settings import kafka_connection
+from streamlabel.runtime.outbox import OutboxPublisher
+from streamlabel.runtime.process import Phase, Process
+from streamlabel.runtime.stored_offsets import StoredOffsetConsumer
+from streamlabel.runtime.table import CompactedTable
+from streamlabel.wire.flow import LABELS, REVIEW_TASKS, Names
+from streamlabel.wire.tables import project_table
+
+_RETRY = Backoff(base_s=0.1, cap_s=5.0)
+
+
+async def wire(process: Process, settings: ReviewSettings) -> None:
+    """Builds the service; waits until PostgreSQL is there, saying so in /readyz."""
+    names = Names(settings.kafka_topic_prefix)
+    broker = KafkaBroker(kafka_connection(settings, "review"))
+    database = Database(_database_settings(settings), health=process.health, clock=process.clock, backoff=_RETRY)
+    await database.start()
+    process.add(database, Phase.RESOURCE)
+    table = _follow_projects(process, broker, names)
+    outlet = _Outlet(process, settings, database, broker, names)
+    process.add(outlet.sole, Phase.OUTLET)
+    _take_in(process, settings, database, broker, names, table, outlet)
+    await _open_desk(process, settings, database, names, table, outlet)
+
+
+def _follow_projects(process: Process, broker: KafkaBroker, names: Names) -> CompactedTable[Project]:
+    def changed(_key: bytes, _project: Project | None) -> None:
+        process.metrics.know_projects(project.name for project in table.rows().values())
+
+    table = project_table(broker, names, process.health, changed)
+    process.add(table, Phase.RESOURCE)
+    process.add(_TableRead(table), Phase.RESOURCE)
+    return table
+
+
+def _take_in(
+    process: Process,
+    settings: ReviewSettings,
+    database: Database,
+    broker: KafkaBroker,
+    names: Names,
+    table: CompactedTable[Project],
+    outlet: _Outlet,
+) -> None:
+    topic, group = names.topic(REVIEW_TASKS), names.group("review")
+
+    def count_dead_letter(reason: str) -> None:
+        process.metrics.counter("streamlabel_dead_letters_total", stage="review", reason=reason).inc()
+
+    intake = Intake(
+        topic=topic,
+        stage="review",
+        group=group,
+        projects=TableProjects(table),
+        refresh_projects=table.refresh,
+        on_outbox=outlet.wake,
+        count_dead_letter=count_dead_letter,
+    )
+    consumer = StoredOffsetConsumer(
+        name="review",
+        topic=topic,
+        group=group,
+        sink=TaskIntake(database, intake),
+        broker=broker,
+        metrics=process.metrics,
+        health=process.health,
+        limits=LaneLimits(max_rows=settings.review_intake_max_rows, max_bytes=settings.review_intake_max_bytes),
+        clock=process.clock,
+    )
+    process.add(consumer, Phase.INTAKE)
+
+
+async def _open_desk(
+    process: Process,
+    settings: ReviewSettings,
+    database: Database,
+    names: Names,
+    table: CompactedTable[Project],
+    outlet: _Outlet,
+) -> None:
+    leases = PostgresLeases(database)
+    board = PostgresBoard(database, clock=process.clock, max_age_s=settings.review_stats_max_age_s)
+    bell = PostgresBell(database, stopping=process.stopping, clock=process.clock, backoff=_RETRY)
+    projects = TableProjects(table)
+    desk = ReviewDesk(
+        projects=projects,
+        leases=leases,
+        answers=PostgresAnswers(database, labels_topic=names.topic(LABELS), on_label=outlet.wake),
+        past_answers=PostgresPastAnswers(database),
+        bell=bell,
+        board=board,
+        observer=DeskMetrics(process.metrics),
+        seal=TokenSeal(await database.seal_key()),
+        limits=DeskLimits(lease_s=settings.review_lease_s, max_handed_bytes=settings.grpc_max_message_bytes // 2),
+    )
+    process.add(bell, Phase.RESOURCE)
+    process.add(Sweeper(leases, process.metrics, interval_s=settings.review_sweep_interval_s), Phase.RESOURCE)
+    process.add(Gauges(board, projects, process.metrics, interval_s=settings.review_gauges_interval_s), Phase.RESOURCE)
+    servicer = ReviewServicer(desk)
+    process.http.add_routes(page_routes())
+    process.http.add_routes(connect_routes(REVIEW_SERVICE, servicer), timeout_s=CALL_LIMIT_S)
+    grpc = GrpcServer(settings=settings, health=process.health, services={SERVICE_NAME: servicer.register})
+    process.add(grpc, Phase.SERVER)
+
+
+def _database_settings(settings: ReviewSettings) -> DatabaseSettings:
+    return DatabaseSettings(
+        dsn=settings.review_postgres_dsn.get_secret_value(),
+        schema=settings.review_postgres_schema,
+        pool_min=min(settings.review_postgres_pool_min, settings.review_postgres_pool_max),
+        pool_max=settings.review_postgres_pool_max,
+        connect_timeout_s=settings.review_postgres_connect_timeout_s,
+        statement_timeout_s=settings.review_postgres_statement_timeout_s,
+    )
+
+
+class _Outlet:
+    """The publisher of this replica, while it has the turn; waking it otherwise does nothing."""
+
+    def __init__(
+        self, process: Process, settings: ReviewSettings, database: Database, broker: KafkaBroker, names: Names
+    ) -> None:
+        self._publisher: OutboxPublisher | None = None
+
+        def make() -> OutboxPublisher:
+            self._publisher = OutboxPublisher(
+                name="review outbox",
+                publisher_id=f"{names.group('review')}.outbox",
+                topic=names.topic(LABELS),
+                outbox=PostgresOutbox(database),
+                broker=broker,
+                metrics=process.metrics,
+                health=process.health,
+                max_rows=settings.review_outbox_max_rows,
+                poll_interval_s=settings.review_outbox_poll_interval_s,
+                clock=process.clock,
+            )
+            return self._publisher
+
+        self.sole = SoleComponent(
+            database, make, name="review outbox", health=process.health, clock=process.clock, backoff=_RETRY
+        )
+
+    def wake(self) -> None:
+        """Labels were sent on their way just now."""
+        if self._publisher is not None:
+            self._publisher.wake()
+
+
+class _TableRead:
+    """Keeps the desk shut until the projects are known: nobody must hear that a project is unknown because we are new here."""
+
+    def __init__(self, table: CompactedTable[Project]) -> None:
+        self.name = f"reading {table.name}"
+        self._table = table
+
+    async def start(self) -> None:
+        await self._table.wait_ready()
+
+    async def run(self) -> None: ...
+
+    async def stop(self) -> None: ...
