@@ -76,7 +76,8 @@ def table(state: StackState) -> RenderableType:
             Text(process.address),
             Text(process.reason),
         )
-    return Group(rows, Text(), addresses(state))
+    where = addresses(state)
+    return Group(rows, Text(), where) if where else rows
 
 
 def addresses(state: StackState) -> Text:

@@ -11,6 +11,7 @@ from streamlabel.local import topics
 from streamlabel.local.options import StackOptions, parse_ports, parse_services
 from streamlabel.local.places import DataDir
 from streamlabel.local.progress import LineProgress
+from streamlabel.local.stack import FAILURE_PREFIX
 from streamlabel.local.supervisor import EXIT_CONFIGURATION, Supervisor
 
 
@@ -31,7 +32,7 @@ def main() -> int:
         )
         asyncio.run(_run(DataDir.at(arguments.data_dir), options))
     except StreamlabelError as error:
-        LineProgress().say(f"streamlabel: {error}")
+        LineProgress().say(f"{FAILURE_PREFIX}{error}")
         return EXIT_CONFIGURATION if isinstance(error, ConfigurationError) else 1
     return 0
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from streamlabel.errors import ConfigurationError
+from streamlabel.local import debian_library
 from streamlabel.local.progress import Progress
 
 # nvidia-pytriton 0.7.0 has stubs for 3.8 to 3.13, numpy 1.26 has wheels up to 3.12, Streamlabel's models are written for 3.11.
@@ -125,15 +127,15 @@ def all_supported() -> list[Interpreter]:
     return list(found.values())
 
 
-def find(progress: Progress) -> Interpreter:
-    """A fit interpreter; installs what Debian's own lacks where this account may, otherwise names the one command."""
+def find(progress: Progress, library_dir: Path) -> Interpreter:
+    """A fit interpreter; what Debian's own lacks is fetched into `library_dir` or installed, else the one command is named."""
     known = all_supported()
     for interpreter in known:
         if interpreter.is_fit:
             return interpreter
     for interpreter in known:
         if interpreter.is_debians_own and shutil.which("apt-get"):
-            return _complete(interpreter, progress)
+            return _complete(interpreter, progress, library_dir)
     raise ConfigurationError(
         "the embedded Triton needs CPython 3.11 or 3.12 with its shared library and the venv module; "
         + ("found none on this machine. " if not known else f"found only {', '.join(_describe(i) for i in known)}. ")
@@ -147,7 +149,15 @@ def _describe(interpreter: Interpreter) -> str:
     return f"{interpreter.executable} without {' and '.join(lacks)}"
 
 
-def _complete(interpreter: Interpreter, progress: Progress) -> Interpreter:
+def _complete(interpreter: Interpreter, progress: Progress, library_dir: Path) -> Interpreter:
+    if interpreter.library is None:
+        with contextlib.suppress(debian_library.UnavailableError):
+            library = debian_library.fetch(interpreter.dotted, library_dir / f"python{interpreter.dotted}", progress)
+            interpreter = replace(interpreter, library=library)
+    return interpreter if interpreter.is_fit else _install(interpreter, progress)
+
+
+def _install(interpreter: Interpreter, progress: Progress) -> Interpreter:
     packages = interpreter.missing_packages
     command = f"apt-get install -y --no-install-recommends {' '.join(packages)}"
     if os.geteuid() != 0:
@@ -169,6 +179,6 @@ def _complete(interpreter: Interpreter, progress: Progress) -> Interpreter:
         if result.returncode:
             raise ConfigurationError(f"`{line}` failed:\n{result.stderr.strip() or result.stdout.strip()}")
     completed = probe(interpreter.executable)
-    if completed is None or not completed.is_fit:
+    if completed is None or not completed.has_venv or (completed.library or interpreter.library) is None:
         raise ConfigurationError(f"{interpreter.executable} is still not fit for Triton after `{command}`")
-    return completed
+    return replace(completed, library=completed.library or interpreter.library)

@@ -21,6 +21,7 @@ from streamlabel.local.progress import Progress, SilentProgress
 from streamlabel.local.stack_file import ProcessPhase, ProcessState, StackPhase, StackState
 from streamlabel.local.supervisor import EXIT_CONFIGURATION, StackFailedError
 
+FAILURE_PREFIX = "streamlabel: "  # what a supervisor's last words begin with
 _POLL_S = 0.1
 # The first start downloads a third of a gigabyte; what runs into this hangs.
 START_TIMEOUT_S = 3600.0
@@ -199,8 +200,10 @@ class Stack:
 
     def _is_up(self) -> bool:
         if self._supervisor is not None and (code := self._supervisor.poll()) is not None:
-            words = tail(self.data.log_of("supervisor"), 40, since_byte=self._log_offset)
-            raise (ConfigurationError if code == EXIT_CONFIGURATION else StackFailedError)(words or f"exit code {code}")
+            self._pass_on()
+            words = tail(self.data.log_of("supervisor"), 60, since_byte=self._log_offset).removeprefix(FAILURE_PREFIX)
+            kind = ConfigurationError if code == EXIT_CONFIGURATION else StackFailedError
+            raise kind(words or f"the supervisor ended with code {code}")
         state = stack_file.read(self.data)
         if state is None or not stack_file.is_running(self.data):
             return False
@@ -216,6 +219,9 @@ class Stack:
             handle.seek(self._log_offset)
             text = handle.read()
         whole = text[: text.rfind(b"\n") + 1]
+        if (failure := whole.find(FAILURE_PREFIX.encode())) >= 0:
+            # Its last words are for the error that is raised when it has ended.
+            whole = whole[:failure]
         self._log_offset += len(whole)
         for line in whole.decode("utf-8", "replace").splitlines():
             self._progress.say(line)

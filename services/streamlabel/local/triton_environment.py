@@ -111,7 +111,7 @@ def _installed(base: Path) -> TritonEnvironment | None:
 
 
 def _install(base: Path, progress: Progress) -> TritonEnvironment:
-    interpreter = interpreters.find(progress)
+    interpreter = interpreters.find(progress, base.parent / "debian")
     library = interpreter.library
     if library is None:
         raise ConfigurationError(f"{interpreter.executable} has no shared library")
