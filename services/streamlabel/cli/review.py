@@ -1,0 +1,97 @@
+"""`streamlabel review stats`: how much waits for people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from streamlabel.cli.connection import DataDirOption, connect, run
+from streamlabel.client.retry import Patience
+from streamlabel.client.review import CallRefusedError, ReviewClient
+from streamlabel.core.desk import QueueStats
+
+_GIVE_UP_S = 5.0
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `review` to the command line."""
+    review = typer.Typer(help="The tasks that wait for people.", no_args_is_help=True)
+    review.command("stats")(stats)
+    app.add_typer(review, name="review")
+
+
+def stats(
+    project: Annotated[str, typer.Option("--project", "-p", help="Only this project.", show_default=False)] = "",
+    data_dir: DataDirOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a project, one a line.")] = False,
+) -> None:
+    """How many tasks wait, since when, how many are in people's hands, and how fast answers come.
+
+    Examples:
+
+      streamlabel review stats
+
+      streamlabel review stats --project digits --json
+    """
+    address = connect(data_dir).review_address
+    queues = run(_ask(address, project))
+    now = datetime.now(tz=UTC)
+    if as_json:
+        for queue in queues:
+            typer.echo(orjson.dumps(_row(queue, now)).decode())
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("project")
+    for heading in ("waiting", "in hand", "labelled", "oldest", "answers/min"):
+        table.add_column(heading, justify="right")
+    for queue in queues:
+        table.add_row(
+            queue.project,
+            f"{queue.open_tasks:,}",
+            f"{queue.leased_tasks:,}",
+            f"{queue.answered_tasks:,}",
+            _age(_age_s(queue, now)),
+            f"{queue.answers_per_minute:,.0f}",
+        )
+    Console().print(table if queues else "no project has been applied yet: streamlabel project apply FILE")
+
+
+async def _ask(address: str, project: str) -> list[QueueStats]:
+    async with ReviewClient(address, timeout_s=_GIVE_UP_S, patience=Patience(give_up_s=_GIVE_UP_S)) as client:
+        try:
+            return await client.stats(project)
+        except CallRefusedError as error:
+            if error.code != "NOT_FOUND":
+                raise
+            raise typer.BadParameter(f"there is no project {project!r}", param_hint="--project") from error
+
+
+def _row(queue: QueueStats, now: datetime) -> dict[str, object]:
+    return {
+        "project": queue.project,
+        "open_tasks": queue.open_tasks,
+        "leased_tasks": queue.leased_tasks,
+        "answered_tasks": queue.answered_tasks,
+        "oldest_at": queue.oldest_at,
+        "oldest_s": _age_s(queue, now),
+        "answers_per_minute": queue.answers_per_minute,
+    }
+
+
+def _age_s(queue: QueueStats, now: datetime) -> float | None:
+    return max(0.0, (now - queue.oldest_at).total_seconds()) if queue.oldest_at else None
+
+
+def _age(seconds: float | None) -> str:
+    """The age in its largest unit: `42 s`, `7 min`, `3 h`, `12 d`."""
+    if seconds is None:
+        return "–"
+    for limit_s, unit_s, unit in ((120, 1, "s"), (7_200, 60, "min"), (172_800, 3_600, "h")):
+        if seconds < limit_s:
+            return f"{seconds / unit_s:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} d"

@@ -1,0 +1,192 @@
+"""`ReviewClient`: fetch tasks, answer them, give them back, change one's mind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from streamlabel.client.retry import Patience, asked_delay_s, is_passing
+from streamlabel.client.review_work import WorkSession
+from streamlabel.core.desk import AnnotationResult, ExtendedLeases, LeasedTask, QueueStats, UndoneAnnotation
+from streamlabel.core.project import Project
+from streamlabel.core.review import Annotation
+from streamlabel.errors import StreamlabelError, TransientError
+from streamlabel.v1 import review_service_pb2, review_service_pb2_grpc
+from streamlabel.wire import desk, projects
+
+_MESSAGE_MAX_BYTES = 64 * 1024 * 1024
+_STATUS_DETAILS = "grpc-status-details-bin"
+
+
+class CallRefusedError(StreamlabelError):
+    """The service will never take this call as it is; `code` is the gRPC status, `field` the part at fault (may be empty)."""
+
+    def __init__(self, code: str, field: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.field = field
+        self.detail = detail
+
+
+class ReviewClient:
+    """Works at the review desk of Streamlabel.
+
+    Every call may be repeated without harm, so the client itself repeats what fails in passing (a server that restarts, a database
+    that is away) until `patience.give_up_s` have gone by without an answer; then TransientError is raised. What the service refuses
+    for good is a CallRefusedError. An answer that is not accepted is no exception but a result whose status and detail say why.
+
+    >>> async with ReviewClient("127.0.0.1:50052") as client:
+    ...     async with client.work("digits", "ann") as session:
+    ...         async for leased in session:
+    ...             await session.answer(leased, "7")
+
+    One client serves many tasks at once. `credentials` (`grpc.ssl_channel_credentials(…)`) turn TLS on; `metadata` goes with each
+    call (a token for a proxy).
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Sequence[tuple[str, str]] = (),
+        timeout_s: float = 10.0,
+        patience: Patience | None = None,
+    ) -> None:
+        self._address = address
+        self._credentials = credentials
+        self._metadata = tuple(metadata)
+        self._timeout_s = timeout_s
+        self._patience = patience or Patience(cap_s=2.0)
+        self._channel: grpc.aio.Channel | None = None
+        self._stub: Any = None
+
+    async def __aenter__(self) -> Self:
+        self._connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; calls under way fail."""
+        channel, self._channel, self._stub = self._channel, None, None
+        if channel is not None:
+            await channel.close(grace=None)
+
+    def work(
+        self, project: str, annotator: str, *, prefetch: int = 1, idle_timeout_s: float | None = None
+    ) -> WorkSession:
+        """A session that fetches tasks, keeps their leases alive and gives back what was not answered.
+
+        An empty `project` means any. `prefetch` tasks are leased at once: 1 leaves most to the others. The session's loop ends
+        when no task came for `idle_timeout_s`; None: never.
+        """
+        return WorkSession(self, project, annotator, prefetch=prefetch, idle_timeout_s=idle_timeout_s)
+
+    async def projects(self) -> list[Project]:
+        """All projects with their taxonomies, by name."""
+        response = await self._call("ListProjects", review_service_pb2.ListProjectsRequest())
+        return [projects.from_message(message) for message in response.projects]
+
+    async def lease(
+        self, annotator: str, *, project: str = "", max_tasks: int = 1, wait_s: float = 0.0
+    ) -> list[LeasedTask]:
+        """Up to `max_tasks` (1–100) tasks that are nobody else's; waits up to `wait_s` (at most 30) for the first."""
+        request = review_service_pb2.LeaseTasksRequest(
+            project=project, annotator=annotator, max_tasks=max_tasks, wait_ms=round(wait_s * 1000)
+        )
+        response = await self._call("LeaseTasks", request, wait_s=wait_s)
+        return [desk.leased_task_from_message(message) for message in response.tasks]
+
+    async def extend(self, annotator: str, lease_tokens: Sequence[str]) -> ExtendedLeases:
+        """Heartbeat: the leases that still hold, with their new expiry, and the tokens of those that are gone."""
+        request = review_service_pb2.ExtendLeasesRequest(annotator=annotator, lease_tokens=lease_tokens)
+        return desk.extended_from_message(await self._call("ExtendLeases", request))
+
+    async def submit(self, annotator: str, annotations: Sequence[Annotation]) -> list[AnnotationResult]:
+        """Hand in answers (at most 100); one result each, in order."""
+        request = review_service_pb2.SubmitAnnotationsRequest(
+            annotator=annotator, annotations=[desk.annotation_to_message(annotation) for annotation in annotations]
+        )
+        response = await self._call("SubmitAnnotations", request)
+        return [desk.result_from_message(message) for message in response.results]
+
+    async def release(self, annotator: str, lease_tokens: Sequence[str]) -> int:
+        """Give tasks back unanswered; returns how many were still this annotator's."""
+        request = review_service_pb2.ReleaseLeasesRequest(annotator=annotator, lease_tokens=lease_tokens)
+        response = await self._call("ReleaseLeases", request)
+        return int(response.released)
+
+    async def undo(self, annotator: str, annotation_id: str) -> UndoneAnnotation:
+        """Take back one's own answer; its task is leased to the annotator again."""
+        request = review_service_pb2.UndoAnnotationRequest(annotator=annotator, annotation_id=annotation_id)
+        return desk.undone_from_message(await self._call("UndoAnnotation", request))
+
+    async def stats(self, project: str = "") -> list[QueueStats]:
+        """The queue of one project, or of each."""
+        response = await self._call("GetQueueStats", review_service_pb2.GetQueueStatsRequest(project=project))
+        return [desk.queue_from_message(message) for message in response.queues]
+
+    async def _call(self, method: str, request: Any, *, wait_s: float = 0.0) -> Any:
+        """Call until there is an answer."""
+        attempt, began_s = 0, time.monotonic()
+        while True:
+            call = getattr(self._connect(), method)
+            try:
+                return await call(request, timeout=self._timeout_s + wait_s, metadata=self._metadata)
+            except grpc.aio.AioRpcError as error:
+                if not is_passing(error):
+                    field = _field_of(error)
+                    raise CallRefusedError(error.code().name, field, error.details() or "") from error
+                attempt += 1
+                why, pause_s = f"{error.code().name}: {error.details()}", asked_delay_s(error)
+            limit_s = self._patience.give_up_s
+            if limit_s is not None and time.monotonic() - began_s > limit_s + wait_s:
+                raise TransientError(f"{self._address} gave no answer for {limit_s:g} s: {why}")
+            await asyncio.sleep(self._patience.delay_s(attempt, at_least_s=pause_s))
+
+    def _connect(self) -> Any:
+        if self._channel is None:
+            options = [
+                ("grpc.max_send_message_length", _MESSAGE_MAX_BYTES),
+                ("grpc.max_receive_message_length", _MESSAGE_MAX_BYTES),
+                ("grpc.keepalive_time_ms", 30_000),
+                ("grpc.keepalive_timeout_ms", 10_000),
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.min_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 2_000),
+                # Of several servers behind one name each gets its share.
+                ("grpc.lb_policy_name", "round_robin"),
+            ]
+            if self._credentials is None:
+                self._channel = grpc.aio.insecure_channel(self._address, options=options)
+            else:
+                self._channel = grpc.aio.secure_channel(self._address, self._credentials, options=options)
+            self._stub = review_service_pb2_grpc.ReviewServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        return self._stub
+
+
+def _field_of(error: grpc.aio.AioRpcError) -> str:
+    """The first field that google.rpc.BadRequest names; empty where there is none."""
+    for name, value in error.trailing_metadata() or ():
+        if name != _STATUS_DETAILS or not isinstance(value, bytes):
+            continue
+        bad_request = error_details_pb2.BadRequest()
+        try:
+            details = status_pb2.Status.FromString(value).details
+        except DecodeError:
+            return ""
+        for detail in details:
+            if detail.Unpack(bad_request) and bad_request.field_violations:
+                return str(bad_request.field_violations[0].field)
+    return ""
