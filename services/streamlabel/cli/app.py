@@ -11,7 +11,8 @@ from typing import NoReturn
 
 import typer
 
-from streamlabel.cli import dead_letters, labels, projects, stack, topics
+from streamlabel.cli import dead_letters, labels, model, projects, review, stack, topics
+from streamlabel.cli.demo import command as demo
 from streamlabel.errors import ConfigurationError, StreamlabelError
 
 EXIT_FAILED = 1
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for topic in (stack, topics, projects, labels, dead_letters):
+for topic in (stack, demo, topics, projects, model, review, labels, dead_letters):
     topic.register(app)
 
 

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from streamlabel.core.label import Label, LabelSource
 from streamlabel.errors import InvalidMessageError, TransientError
+from streamlabel.runtime import dead_letter
 from streamlabel.wire import labels
 
 _REQUEST_TIMEOUT_MS = 15_000
@@ -88,14 +89,18 @@ async def read_labels(
 
 async def count_messages(client: Mapping[str, Any], topic: str, *, key_prefix: bytes, timeout_s: float = 60.0) -> int:
     """How many committed messages of a topic have a key that begins with `key_prefix`."""
-    total = 0
+    return await _count(client, topic, lambda message: _is_ours(message, key_prefix), timeout_s)
 
-    def take(message: ConsumerRecord) -> None:
-        nonlocal total
-        total += message.key is not None and message.key.startswith(key_prefix)
 
-    await _each_committed(client, topic, take, timeout_s)
-    return total
+async def count_dead_letters(
+    client: Mapping[str, Any], topics: Iterable[str], *, key_prefix: bytes, timeout_s: float = 60.0
+) -> int:
+    """How many messages with such a key died on any of the dead-letter `topics`, replayed ones included."""
+
+    def is_letter(message: ConsumerRecord) -> bool:
+        return _is_ours(message, key_prefix) and any(name == dead_letter.REASON for name, _ in message.headers)
+
+    return sum([await _count(client, topic, is_letter, timeout_s) for topic in topics])
 
 
 def judge(
@@ -134,6 +139,23 @@ def judge(
         wrong_class=tuple(sorted(wrong_class)),
         errors_by_source=dict(errors),
     )
+
+
+async def _count(
+    client: Mapping[str, Any], topic: str, counts: Callable[[ConsumerRecord], bool], timeout_s: float
+) -> int:
+    total = 0
+
+    def take(message: ConsumerRecord) -> None:
+        nonlocal total
+        total += counts(message)
+
+    await _each_committed(client, topic, take, timeout_s)
+    return total
+
+
+def _is_ours(message: ConsumerRecord, key_prefix: bytes) -> bool:
+    return message.key is not None and message.key.startswith(key_prefix)
 
 
 async def _each_committed(

@@ -56,6 +56,7 @@ class DigitStream:
         self._digits = digits
         self._rows = sorted(rows)
         self._orders: dict[tuple[str, int], np.ndarray] = {}
+        self._pngs: dict[int, bytes] = {}
 
     @property
     def distinct(self) -> int:
@@ -68,7 +69,7 @@ class DigitStream:
 
     def record(self, number: int) -> Record:
         """Record `number`, ready for the door."""
-        data = self._digits.png(self._row(self.run, number))
+        data = self._png(self._row(self.run, number))
         if number >= self.distinct:
             data = _distorted(data, _generator(self.run, "distortion", number))
         payload = ImagePayload(data, "image/png")
@@ -84,6 +85,12 @@ class DigitStream:
         if match is None:
             return None
         return str(self._digits.labels[self._row(match[1], int(match[2]))])
+
+    def _png(self, row: int) -> bytes:
+        png = self._pngs.get(row)
+        if png is None:
+            png = self._pngs[row] = self._digits.png(row)
+        return png
 
     def _row(self, run: str, number: int) -> int:
         cycle, place = divmod(number, len(self._rows))

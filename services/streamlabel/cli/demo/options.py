@@ -1,0 +1,21 @@
+"""What one demo is to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """`records` None: without end. `per_second` 0: as fast as it goes. `annotators` 0: people answer in the browser."""
+
+    records: int | None
+    per_second: float
+    annotators: int
+    annotator_error: float
+    think_time_s: float
+    exit_when_done: bool
+    report: Path | None
+    patience_s: float
+    run: str

@@ -1,0 +1,193 @@
+"""The demo as it runs: producer, people and a reader at work, watched until every record has its label."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from streamlabel.cli.connection import Connection
+from streamlabel.cli.demo.annotators import Annotator, Habits
+from streamlabel.cli.demo.checker import Findings, count_dead_letters, judge, read_labels
+from streamlabel.cli.demo.digit_stream import DigitStream
+from streamlabel.cli.demo.follower import Follower
+from streamlabel.cli.demo.ledger import Ledger
+from streamlabel.cli.demo.options import DemoOptions
+from streamlabel.cli.demo.sender import Sender
+from streamlabel.cli.demo.situation import Situation, look
+from streamlabel.cli.demo.stuck import NoProgressError, explain
+from streamlabel.client import IngestClient
+from streamlabel.client.retry import Patience
+from streamlabel.client.review import ReviewClient
+from streamlabel.core.desk import QueueStats
+from streamlabel.core.project import Project
+from streamlabel.errors import StreamlabelError
+from streamlabel.local.stack import Stack
+from streamlabel.runtime.backoff import Backoff
+from streamlabel.runtime.clock import SystemClock
+from streamlabel.wire.flow import LABELS
+
+_TICK_S = 0.25
+_DEAD_LETTER_LOOK_S = 5.0
+_BACKOFF = Backoff(base_s=0.2, cap_s=2.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a demo ended, by the labels that were read back; `stuck` where records wait and nothing moved any more."""
+
+    findings: Findings
+    dead_letters: int
+    stuck: NoProgressError | None
+
+
+class Show:
+    """One demo on a stack that is ready."""
+
+    def __init__(
+        self, options: DemoOptions, connection: Connection, stack: Stack, stream: DigitStream, project: Project
+    ) -> None:
+        self.ledger = Ledger()
+        self._options = options
+        self._connection = connection
+        self._stack = stack
+        self._stream = stream
+        self._project = project
+        self._clock = SystemClock()
+        self._started_s = self._clock.monotonic_s()
+        self._queue: QueueStats | None = None
+        self._key_prefix = f"{project.name}/digit-{options.run}-".encode()
+        self._client_options = connection.kafka.client_options()
+
+    async def run(self, draw: Callable[[Situation], None]) -> Outcome:
+        """Returns when every record has its label, or nothing moves any more; `draw` is shown each moment.
+
+        Without `exit_when_done` it stays until it is cancelled, so that there is something to look at.
+        """
+        patient = Patience(give_up_s=None)
+        async with (
+            IngestClient(self._connection.ingest_address, patience=patient) as ingest,
+            ReviewClient(self._connection.review_address, patience=patient) as review,
+        ):
+            sender = Sender(
+                ingest,
+                self._stream,
+                self.ledger,
+                self._clock,
+                count=self._options.records,
+                per_second=self._options.per_second,
+            )
+            work: list[Coroutine[Any, Any, None]] = [self._follower().run(), self._watch_queue(review)]
+            work += [annotator.run() for annotator in self._annotators(review)]
+            stuck = await self._attended(sender, work, draw)
+        return await self._judge(stuck)
+
+    async def _attended(
+        self, sender: Sender, work: list[Coroutine[Any, Any, None]], draw: Callable[[Situation], None]
+    ) -> NoProgressError | None:
+        """Runs sender and work as tasks of this call until the watch says that it is over."""
+        tasks = [asyncio.create_task(each) for each in (sender.run(), *work)]
+        try:
+            return await self._watch(sender, tasks, draw)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _watch(
+        self, sender: Sender, tasks: list[asyncio.Task[None]], draw: Callable[[Situation], None]
+    ) -> NoProgressError | None:
+        looked_s = 0.0
+        while True:
+            now_s = self._clock.monotonic_s()
+            self.ledger.tick(now_s)
+            moment = self._look(now_s)
+            draw(moment)
+            for task in tasks:
+                if task.done() and not (task is tasks[0] and sender.done):
+                    task.result()
+                    raise StreamlabelError("a part of the demo ended before its time")
+            complete = sender.done and not self.ledger.outstanding
+            if complete and self._options.exit_when_done:
+                return None
+            waited_s = now_s - max(self.ledger.last_progress_s, self._started_s)
+            # People at a browser take the time they take.
+            if self._options.annotators and not complete and waited_s > looked_s + _DEAD_LETTER_LOOK_S:
+                looked_s = waited_s
+                dead = await self._dead_letters()
+                if waited_s > self._options.patience_s or (sender.done and dead >= self.ledger.outstanding):
+                    return await explain(
+                        self._client_options,
+                        self._connection.names,
+                        self._key_prefix,
+                        moment,
+                        waited_s=waited_s,
+                        dead_letters=dead,
+                    )
+            elif waited_s < looked_s:
+                looked_s = 0.0
+            await self._clock.sleep(_TICK_S)
+
+    async def _watch_queue(self, review: ReviewClient) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(2.0):
+                    stats = await review.stats(self._project.name)
+                self._queue = next(
+                    (each for each in stats if each.project == self._project.name),
+                    QueueStats(project=self._project.name),
+                )
+            except (StreamlabelError, TimeoutError):
+                self._queue = None
+            await self._clock.sleep(1.0)
+
+    def _look(self, now_s: float) -> Situation:
+        with contextlib.suppress(StreamlabelError):
+            processes = self._stack.state.processes
+            return look(
+                self.ledger,
+                now_s=now_s,
+                now_epoch_s=self._clock.now_ms() / 1000,
+                started_s=self._started_s,
+                wanted=self._options.records,
+                queue=self._queue,
+                processes=processes,
+            )
+        raise StreamlabelError("the stack's file is gone")
+
+    def _follower(self) -> Follower:
+        topic = self._connection.names.topic(LABELS)
+        broker = self._connection.broker()
+        return Follower(broker, topic, self._key_prefix, self.ledger, self._stream.truth, self._clock, _BACKOFF)
+
+    def _annotators(self, review: ReviewClient) -> list[Annotator]:
+        habits = Habits(error_rate=self._options.annotator_error, think_time_s=self._options.think_time_s)
+        return [
+            Annotator(
+                f"simulated-{number + 1}",
+                review,
+                self._project.name,
+                self._project.taxonomy.names,
+                self._stream.truth,
+                habits,
+                self._clock,
+                _BACKOFF,
+                random.Random(f"{self._options.run}/{number}"),
+            )
+            for number in range(self._options.annotators)
+        ]
+
+    async def _judge(self, stuck: NoProgressError | None) -> Outcome:
+        """Reads everything back; nothing that the demo counted itself decides here."""
+        topic = self._connection.names.topic(LABELS)
+        found = await read_labels(self._client_options, topic, key_prefix=self._key_prefix)
+        ids = [self._stream.record_id(number) for number in range(self.ledger.sent)]
+        findings = judge(ids, found, classes=self._project.taxonomy.names, truth=self._stream.truth)
+        return Outcome(findings=findings, dead_letters=await self._dead_letters(), stuck=stuck)
+
+    async def _dead_letters(self) -> int:
+        topics = self._connection.names.dead_letters()
+        return await count_dead_letters(self._client_options, topics, key_prefix=self._key_prefix)
