@@ -136,11 +136,11 @@ def test_the_environment_of_every_container_is_one_that_its_service_starts_with(
         settings_class = settings_class_of(container["args"][0])
         environment = environment_of(container, render(build))
         credentials = {}
-        if any("streamlabel-kafka" in str(source.get("secretRef")) for source in container["envFrom"]):
+        if any("streamlabel-kafka" in str(source.get("secretRef")) for source in container.get("envFrom", ())):
             credentials = dict.fromkeys(("STREAMLABEL_KAFKA_SASL_USERNAME", "STREAMLABEL_KAFKA_SASL_PASSWORD"), "x")
         settings = load_settings(settings_class, with_files_that_exist(settings_class, environment | credentials))
         ports = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
-        if workload["kind"] == "Deployment":
+        if container["name"] == "service":
             assert ports["http"] == settings.http_port
             assert ports.get("grpc") == getattr(settings, "grpc_port", None)
             needed_s = settings.shutdown_drain_s + settings.shutdown_grace_s
@@ -185,7 +185,7 @@ def test_every_server_is_probed_and_may_be_moved(build: str) -> None:
     }
     for workload in of_kind(manifests, "Deployment"):
         name = workload["metadata"]["name"]
-        for container in containers_of(workload):
+        for container in pod_of(workload)["containers"]:
             assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys(), name
         assert budgets[name]["maxUnavailable"] == 1
         assert budgets[name]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
