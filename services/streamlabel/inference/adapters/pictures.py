@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -37,7 +38,8 @@ class PillowPictures:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=self.name)
 
     async def start(self) -> None:
-        """Nothing to prepare: threads start with their first picture."""
+        """Silences Pillow's warning of huge pictures: here they are refused, whatever its own limit says."""
+        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
     async def run(self) -> None:
         """Nothing to do by itself."""
