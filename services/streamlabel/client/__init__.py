@@ -1,6 +1,7 @@
 """The public SDK: `IngestClient` brings records, `ReviewClient` lets people (or their tools) answer."""
 
 from streamlabel.client.ingest import IngestClient
+from streamlabel.client.review import ReviewClient
 from streamlabel.core.record import FeaturesPayload, ImagePayload, JsonPayload, TextPayload, UriPayload
 from streamlabel.core.submission import NewRecord, RecordResult, RecordStatus
 
@@ -12,6 +13,7 @@ __all__ = [
     "NewRecord",
     "RecordResult",
     "RecordStatus",
+    "ReviewClient",
     "TextPayload",
     "UriPayload",
 ]
