@@ -7,16 +7,18 @@ fails has the HTTP status of its code and the body `{"code": …, "message": …
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
 
 import grpc
 import orjson
 from aiohttp import web
-from google.protobuf import json_format
+from google.protobuf import any_pb2, json_format
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from google.rpc import error_details_pb2, status_pb2
 
 from streamlabel.errors import InvalidMessageError, TransientError
 from streamlabel.v1 import review_service_pb2
@@ -26,6 +28,7 @@ REVIEW_SERVICE: ServiceDescriptor = review_service_pb2.DESCRIPTOR.services_by_na
 CALL_LIMIT_S = 40.0
 
 _JSON = "application/json"
+_STATUS_DETAILS = "grpc-status-details-bin"
 # How soon a call notices that its caller has gone: a task leased for nobody stays away until its lease expires.
 _PRESENCE_CHECK_S = 0.25
 
@@ -50,12 +53,13 @@ _HTTP_STATUS = {
 
 
 class CallFailedError(Exception):
-    """A call ends with `code` instead of an answer; `detail` is for a person."""
+    """A call ends with `code` instead of an answer; `detail` is for a person, `parts` (google.rpc messages) for a program."""
 
-    def __init__(self, code: grpc.StatusCode, detail: str) -> None:
+    def __init__(self, code: grpc.StatusCode, detail: str, parts: Sequence[any_pb2.Any] = ()) -> None:
         super().__init__(f"{code.name}: {detail}")
         self.code = code
         self.detail = detail
+        self.parts = parts
 
 
 class CallContext:
@@ -65,9 +69,12 @@ class CallContext:
         self._request = request
 
     async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Sequence[Any] = ()) -> NoReturn:
-        """End the call with `code`."""
-        del trailing_metadata  # Connect would carry it in headers; no method of ours sends any.
-        raise CallFailedError(code, details)
+        """End the call with `code`; of the metadata, a google.rpc.Status gives its details to the answer."""
+        status = status_pb2.Status()
+        for name, value in trailing_metadata:
+            if name == _STATUS_DETAILS:
+                status.ParseFromString(value)
+        raise CallFailedError(code, details, status.details)
 
     def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
         """The request's headers, names in lower case."""
@@ -84,7 +91,7 @@ def connect_routes(service: ServiceDescriptor, servicer: object) -> list[web.Rou
     Raises AttributeError where the servicer lacks a method, so that a gap shows at start and not at the first call.
     """
     return [
-        web.post(f"/{service.full_name}/{method.name}", _Call(method, getattr(servicer, method.name)))
+        web.post(f"/{service.full_name}/{method.name}", _Call(method, getattr(servicer, method.name)).serve)
         for method in service.methods
         if not (method.client_streaming or method.server_streaming)
     ]
@@ -98,7 +105,7 @@ class _Call:
         self._behaviour = behaviour
         self._request_class = GetMessageClass(method.input_type)
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def serve(self, request: web.Request) -> web.Response:
         if request.content_type != _JSON:
             # Also what keeps other sites out: a browser asks the server before it sends JSON across origins.
             return web.Response(status=415, text=f"send {_JSON}\n", headers={"Accept-Post": _JSON})
@@ -107,7 +114,7 @@ class _Call:
             message = await self._read(request)
             answer = await _while_present(request, self._behaviour(message, CallContext(request)))
         except CallFailedError as failure:
-            return _failure(failure.code, failure.detail)
+            return _failure(failure.code, failure.detail, parts=failure.parts)
         except InvalidMessageError as error:
             return _failure(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except TransientError as error:
@@ -117,8 +124,11 @@ class _Call:
     async def _read(self, request: web.Request) -> Message:
         message = self._request_class()
         try:
-            json_format.Parse(await request.read(), message, ignore_unknown_fields=True)
-        except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+            body = orjson.loads(await request.read())
+            if not isinstance(body, dict):
+                raise json_format.ParseError("it is no JSON object")
+            json_format.ParseDict(body, message, ignore_unknown_fields=True)
+        except (orjson.JSONDecodeError, json_format.ParseError) as error:
             what = f"the body is no {self._method.input_type.name}: {error}"
             raise CallFailedError(grpc.StatusCode.INVALID_ARGUMENT, what) from error
         except web.HTTPRequestEntityTooLarge as error:
@@ -147,13 +157,26 @@ def _refuse_other_sites(request: web.Request) -> None:
         raise CallFailedError(grpc.StatusCode.PERMISSION_DENIED, "calls from pages of other sites are not served")
 
 
-def _failure(code: grpc.StatusCode, detail: str, *, retry_after_s: float | None = None) -> web.Response:
+def _failure(
+    code: grpc.StatusCode, detail: str, *, parts: Sequence[any_pb2.Any] = (), retry_after_s: float | None = None
+) -> web.Response:
     # Connect spells one code unlike gRPC.
     word = "canceled" if code is grpc.StatusCode.CANCELLED else code.name.lower()
-    response = _json(_HTTP_STATUS[code], orjson.dumps({"code": word, "message": detail}))
-    if retry_after_s is not None:
-        response.headers["Retry-After"] = str(max(1, round(retry_after_s)))
+    body: dict[str, object] = {"code": word, "message": detail}
+    if parts:
+        body["details"] = [
+            {"type": part.TypeName(), "value": base64.b64encode(part.value).rstrip(b"=").decode()} for part in parts
+        ]
+    response = _json(_HTTP_STATUS[code], orjson.dumps(body))
+    delay_s = _retry_delay_s(parts) if retry_after_s is None else retry_after_s
+    if delay_s is not None:
+        response.headers["Retry-After"] = str(max(1, round(delay_s)))
     return response
+
+
+def _retry_delay_s(parts: Sequence[any_pb2.Any]) -> float | None:
+    retry = error_details_pb2.RetryInfo()
+    return next((retry.retry_delay.ToMilliseconds() / 1000 for part in parts if part.Unpack(retry)), None)
 
 
 def _json(status: int, body: bytes) -> web.Response:

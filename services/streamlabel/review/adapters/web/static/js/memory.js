@@ -47,6 +47,14 @@ export const memory = {
     write("single-keys", on ? null : "off");
   },
 
+  // Whether the details of records are open.
+  get showsFacts() {
+    return read("facts") === "open";
+  },
+  set showsFacts(open) {
+    write("facts", open ? "open" : null);
+  },
+
   // How many answers `annotator` gave on `day` (YYYY-MM-DD), all tabs together.
   answersOn(day, annotator) {
     const [storedDay, storedName, count] = (read("today") ?? "").split("\n");

@@ -1,5 +1,6 @@
 // Finding one class among many by a few letters of its name.
 
+const CONTAINED = 3;
 const FOLDS = /[\s_\-/.:]+/gu;
 
 // How names are compared: no case, no accents, separators as spaces.
@@ -26,13 +27,17 @@ export class ClassSearch {
     const found = [];
     for (const entry of this.#entries) {
       const scores = wanted.map((word) => score(entry, word));
-      if (scores.every((value) => value > 0)) found.push({ entry, total: scores.reduce((sum, value) => sum + value, 0) });
+      const least = Math.min(...scores);
+      if (least > 0) found.push({ entry, least, total: scores.reduce((sum, value) => sum + value, 0) });
     }
+    // Loose matches (letters in order, words of the description) count only where there is nothing better.
+    const tight = found.filter(({ least }) => least >= CONTAINED);
+    const kept = tight.length > 0 ? tight : found;
     const recency = new Map(recent.map((name, place) => [name, place]));
     const placeOf = ({ entry }) => recency.get(entry.definition.name) ?? Infinity;
     const byRecency = (a, b) => (placeOf(a) === placeOf(b) ? 0 : placeOf(a) - placeOf(b));
-    found.sort((a, b) => b.total - a.total || byRecency(a, b) || a.entry.order - b.entry.order);
-    return found.map(({ entry }) => entry.definition);
+    kept.sort((a, b) => b.total - a.total || byRecency(a, b) || a.entry.order - b.entry.order);
+    return kept.map(({ entry }) => entry.definition);
   }
 }
 
@@ -40,7 +45,7 @@ function score({ name, description }, word) {
   if (name === word) return 8;
   if (name.startsWith(word)) return 5;
   if (name.includes(` ${word}`)) return 4;
-  if (name.includes(word)) return 3;
+  if (name.includes(word)) return CONTAINED;
   if (word.length >= 3 && isSubsequence(word, name)) return 1;
   return description.includes(word) ? 0.5 : 0;
 }

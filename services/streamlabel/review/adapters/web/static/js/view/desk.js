@@ -11,6 +11,7 @@ import { h, icon, key, number, percent } from "./dom.js";
 import { openHelp } from "./help.js";
 import { afterPaint, measure } from "./paint.js";
 import * as screens from "./screens.js";
+import { fillFacts } from "./facts.js";
 import { Trail } from "./trail.js";
 import { line, name, words } from "./words.js";
 
@@ -58,7 +59,8 @@ export class DeskView {
 
   #build() {
     this.slot = h("div", { class: "slot" });
-    this.stage = h("section", { class: "stage", tabIndex: -1, "aria-label": "To be labelled" }, this.slot);
+    this.facts = h("details", { class: "facts", open: memory.showsFacts, ontoggle: () => { memory.showsFacts = this.facts.open; } });
+    this.stage = h("section", { class: "stage", tabIndex: -1, "aria-label": "To be labelled" }, this.slot, this.facts);
     this.hint = h("p", { class: "hint" });
     this.undoButton = h("button", { class: "button tool", type: "button", onclick: (event) => this.#undo(event), "aria-keyshortcuts": "Backspace Control+Z" },
       icon("undo"), h("span", {}, "Undo"));
@@ -91,7 +93,8 @@ export class DeskView {
     if (item === this.#shown && item.shownAt) return;
     this.#shown = item;
     this.slot.replaceChildren(item.media.isReady ? item.media.node : screens.loading().node);
-    this.stage.scrollTop = 0;
+    this.slot.scrollTop = 0;
+    fillFacts(this.facts, item.task.record);
     this.#answers.suggest(item.task.suggestion ?? null);
     this.#drawHint(item);
     this.#focusForTask();
@@ -115,10 +118,10 @@ export class DeskView {
   #drawHint({ task }) {
     const { suggestion } = task;
     this.hint.replaceChildren();
-    if (suggestion) {
+    if (suggestion && !this.#isList) {
       this.hint.append("The model suggests ", h("strong", {}, name(suggestion.className)), `, ${percent(suggestion.probability ?? 0)}. `);
       if (!isTouch.matches) this.hint.append(h("span", { class: "hint-key" }, key("Enter"), " accepts"));
-    } else if (task.blind) {
+    } else if (!suggestion && task.blind) {
       this.hint.append("Asked blind: what the model thinks is not shown.");
     }
   }

@@ -18,7 +18,7 @@ export function openHelp(classes, hasFilter) {
   });
   const dialog = h("dialog", { class: "dialog", "aria-labelledby": "help-title" },
     h("div", { class: "dialog-head" },
-      h("h2", { id: "help-title" }, "Keys"),
+      h("h2", { id: "help-title", tabIndex: -1, autofocus: true }, "Keys"),
       h("button", { class: "button-quiet", type: "button", "aria-label": "Close", onclick: () => dialog.close() }, icon("close"))),
     h("dl", { class: "legend" }, ...ours),
     theirs.length > 0 ? h("h3", {}, "Classes") : null,

@@ -48,9 +48,11 @@ export function line(text, longest = 200) {
   return characters.length > longest ? `${characters.slice(0, longest).join("")}…` : plain;
 }
 
-// A foreign name among our own words, with its own direction.
+// A foreign name among our own words, with its own direction; it may break after its separators.
 export function name(text, props = {}) {
-  return h("bdi", { ...props }, words(text));
+  const parts = text.split(/(?<=[_/.:-])/u);
+  const nodes = parts.flatMap((part, place) => (place > 0 ? [document.createElement("wbr"), words(part)] : [words(part)]));
+  return h("bdi", props, ...nodes);
 }
 
 function mark(character) {
