@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -47,9 +48,9 @@ class _BatchWriter:
             await self._check(topic, partition)
             sent = []
             for first, batch in self._batches(records):
-                sent.append(
-                    (first, batch.record_count(), await self._client.send_batch(batch, topic, partition=partition))
-                )
+                acknowledged = await self._client.send_batch(batch, topic, partition=partition)
+                acknowledged.add_done_callback(_seen)  # One failure is raised; the others need no one's attention.
+                sent.append((first, batch.record_count(), acknowledged))
             for first, count, acknowledged in sent:
                 try:
                     await acknowledged
@@ -90,6 +91,14 @@ class _BatchWriter:
                 lambda: (producer._sender, producer._message_accumulator, producer.client),
                 producer.client,
             )
+            waiter = producer._txn_manager._transaction_waiter if producer._txn_manager is not None else None
+            if waiter is not None and waiter.done():
+                _seen(waiter)
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def _drop_unsent(producer: AIOKafkaProducer) -> None:
@@ -99,8 +108,8 @@ def _drop_unsent(producer: AIOKafkaProducer) -> None:
     for batch in (*queued, *accumulator._pending_batches):
         batch.failure(errors.ProducerClosed())
         for future in (batch.future, batch._drain_waiter):
-            if future.done() and not future.cancelled():
-                future.exception()  # Nobody else will look; asyncio would complain.
+            if future.done():
+                _seen(future)  # Nobody else will look; asyncio would complain.
 
 
 class KafkaAppender(_BatchWriter):
