@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import yaml
 from tritonclient.grpc import InferenceServerClient
 
@@ -13,10 +15,55 @@ from streamlabel.core.project import ModelBinding, OutputKind, Project, TextEnco
 from streamlabel.core.record import PayloadKind
 from streamlabel.core.taxonomy import ClassDefinition, Taxonomy
 from streamlabel.local.model_bundle import Backend, build_model
+from streamlabel.local.onnx_graph import ELEMENT_TYPES, new_model
 from streamlabel.local.trivial_model import write_trivial_model
 
 LENGTH = 64
 CLASSES = ("a", "b", "c")
+
+
+class SmallGraph:
+    """An ONNX graph, node by node."""
+
+    def __init__(self) -> None:
+        self._model = new_model()
+        self._model.ir_version = 9
+        self._model.opset_import.add(domain="", version=19)
+        self._model.graph.name = "small"
+        self.inputs: list[dict[str, object]] = []
+        self.outputs: list[dict[str, object]] = []
+
+    def node(self, op_type: str, inputs: list[str], output: str, **attributes: int) -> None:
+        node = self._model.graph.node.add(op_type=op_type, input=inputs, output=[output], name=output)
+        for name, value in attributes.items():
+            node.attribute.add(name=name, i=value, type=2)
+
+    def constant(self, name: str, value: np.ndarray) -> None:
+        tensor = self._model.graph.initializer.add(name=name, dims=value.shape)
+        if value.dtype == np.object_:
+            tensor.data_type = ELEMENT_TYPES["string"]
+            tensor.string_data.extend(value.ravel().tolist())
+        else:
+            tensor.data_type = ELEMENT_TYPES[value.dtype.name]
+            tensor.raw_data = value.tobytes()
+
+    def input(self, name: str, dtype: str, *shape: int) -> None:
+        self.inputs.append(self._value(self._model.graph.input, name, dtype, shape))
+
+    def output(self, name: str, dtype: str, *shape: int) -> None:
+        self.outputs.append(self._value(self._model.graph.output, name, dtype, shape))
+
+    def encode(self) -> bytes:
+        return bytes(self._model.SerializeToString())
+
+    @staticmethod
+    def _value(values: Any, name: str, dtype: str, shape: tuple[int, ...]) -> dict[str, object]:
+        tensor = values.add(name=name).type.tensor_type
+        tensor.elem_type = ELEMENT_TYPES[dtype]
+        tensor.shape.dim.add(dim_param="batch")
+        for length in shape:
+            tensor.shape.dim.add(dim_value=length)
+        return {"name": name, "dtype": dtype, "shape": list(shape)}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,6 +92,16 @@ class ModelShelf:
         renamed = self.workshop / f"{name}.yaml"
         renamed.write_text(yaml.safe_dump(description))
         build_model(renamed, self.repository, Backend.PYTHON)
+        self.load(name)
+
+    def graph(self, name: str, graph: SmallGraph) -> None:
+        """A model of a graph written by hand."""
+        (self.workshop / f"{name}.onnx").write_bytes(graph.encode())
+        description = self.workshop / f"{name}.yaml"
+        tensors = {"inputs": graph.inputs, "outputs": graph.outputs}
+        head = {"name": name, "version": 1, "onnx": f"{name}.onnx", "max_batch_rows": 64}
+        description.write_text(yaml.safe_dump(head | tensors))
+        build_model(description, self.repository, Backend.PYTHON)
         self.load(name)
 
     def load(self, name: str) -> None:

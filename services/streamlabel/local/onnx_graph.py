@@ -45,6 +45,7 @@ _SCHEMA: Mapping[str, Mapping[str, tuple[int, str]]] = {
     "Tensor": {
         "dims": (1, "int64*"),
         "data_type": (2, "int32"),
+        "string_data": (6, "bytes*"),
         "name": (8, "string"),
         "raw_data": (9, "bytes"),
         "data_location": (14, "int32"),
