@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
@@ -114,5 +115,9 @@ def kafka_connection(settings: CliSettings) -> KafkaConnection:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Runs `work` to its end on a loop of its own; Ctrl-C cancels it, lets it clean up and raises KeyboardInterrupt."""
+    # What a client library notes about its connections is for the log of a service; a command tells what matters itself.
+    library = logging.getLogger("aiokafka")
+    library.addHandler(logging.NullHandler())
+    library.propagate = False
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)

@@ -24,7 +24,7 @@ from streamlabel.client.retry import Patience
 from streamlabel.client.review import ReviewClient
 from streamlabel.core.desk import QueueStats
 from streamlabel.core.project import Project
-from streamlabel.errors import StreamlabelError
+from streamlabel.errors import StreamlabelError, TransientError
 from streamlabel.local.stack import Stack
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.clock import SystemClock
@@ -59,6 +59,7 @@ class Show:
         self._clock = SystemClock()
         self._started_s = self._clock.monotonic_s()
         self._queue: QueueStats | None = None
+        self._dead = 0
         self._key_prefix = f"{project.name}/digit-{options.run}-".encode()
         self._client_options = connection.kafka.client_options()
 
@@ -81,6 +82,7 @@ class Show:
                 per_second=self._options.per_second,
             )
             work: list[Coroutine[Any, Any, None]] = [self._follower().run(), self._watch_queue(review)]
+            work.append(self._watch_dead_letters())
             work += [annotator.run() for annotator in self._annotators(review)]
             stuck = await self._attended(sender, work, draw)
         return await self._judge(stuck)
@@ -100,7 +102,6 @@ class Show:
     async def _watch(
         self, sender: Sender, tasks: list[asyncio.Task[None]], draw: Callable[[Situation], None]
     ) -> NoProgressError | None:
-        looked_s = 0.0
         while True:
             now_s = self._clock.monotonic_s()
             self.ledger.tick(now_s)
@@ -113,23 +114,30 @@ class Show:
             complete = sender.done and not self.ledger.outstanding
             if complete and self._options.exit_when_done:
                 return None
-            waited_s = now_s - max(self.ledger.last_progress_s, self._started_s)
+            waited_s = self._idle_s(now_s)
+            all_dead = sender.done and 0 < self.ledger.outstanding <= self._dead
             # People at a browser take the time they take.
-            if self._options.annotators and not complete and waited_s > looked_s + _DEAD_LETTER_LOOK_S:
-                looked_s = waited_s
-                dead = await self._dead_letters()
-                if waited_s > self._options.patience_s or (sender.done and dead >= self.ledger.outstanding):
-                    return await explain(
-                        self._client_options,
-                        self._connection.names,
-                        self._key_prefix,
-                        moment,
-                        waited_s=waited_s,
-                        dead_letters=dead,
-                    )
-            elif waited_s < looked_s:
-                looked_s = 0.0
+            if self._options.annotators and not complete and (waited_s > self._options.patience_s or all_dead):
+                return await explain(
+                    self._client_options,
+                    self._connection.names,
+                    self._key_prefix,
+                    moment,
+                    waited_s=waited_s,
+                    dead_letters=self._dead,
+                )
             await self._clock.sleep(_TICK_S)
+
+    def _idle_s(self, now_s: float) -> float:
+        return now_s - max(self.ledger.last_progress_s, self._started_s)
+
+    async def _watch_dead_letters(self) -> None:
+        """While nothing else moves: counts those of this run that died, so that nobody waits for them."""
+        while True:
+            await self._clock.sleep(_DEAD_LETTER_LOOK_S)
+            if self.ledger.outstanding and self._idle_s(self._clock.monotonic_s()) > _DEAD_LETTER_LOOK_S:
+                with contextlib.suppress(TransientError):
+                    self._dead = await self._count_dead_letters()
 
     async def _watch_queue(self, review: ReviewClient) -> None:
         while True:
@@ -183,11 +191,22 @@ class Show:
     async def _judge(self, stuck: NoProgressError | None) -> Outcome:
         """Reads everything back; nothing that the demo counted itself decides here."""
         topic = self._connection.names.topic(LABELS)
-        found = await read_labels(self._client_options, topic, key_prefix=self._key_prefix)
+        deadline_s = self._clock.monotonic_s() + self._options.patience_s
+        while True:
+            try:
+                found = await read_labels(self._client_options, topic, key_prefix=self._key_prefix)
+                dead_letters = await self._count_dead_letters()
+                break
+            except TransientError:
+                if stuck is not None:
+                    raise stuck from None
+                if self._clock.monotonic_s() > deadline_s:
+                    raise
+                await self._clock.sleep(1.0)
         ids = [self._stream.record_id(number) for number in range(self.ledger.sent)]
         findings = judge(ids, found, classes=self._project.taxonomy.names, truth=self._stream.truth)
-        return Outcome(findings=findings, dead_letters=await self._dead_letters(), stuck=stuck)
+        return Outcome(findings=findings, dead_letters=dead_letters, stuck=stuck)
 
-    async def _dead_letters(self) -> int:
+    async def _count_dead_letters(self) -> int:
         topics = self._connection.names.dead_letters()
         return await count_dead_letters(self._client_options, topics, key_prefix=self._key_prefix)
