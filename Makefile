@@ -55,7 +55,7 @@ proto: $(DEV_STAMP) ## Generate services/streamlabel/v1 from protos/
 
 .PHONY: images
 images: ## Build the one image of all services. BASE_IMAGE=… IMAGE=…
-	docker build --file docker/Dockerfile --build-arg BASE_IMAGE=$(BASE_IMAGE) --tag $(IMAGE) .
+	docker/build.sh $(IMAGE) $(BASE_IMAGE)
 
 .PHONY: lock
 lock: $(DEV_STAMP) ## Write the lock files anew with the latest versions that pyproject.toml allows
