@@ -32,12 +32,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emit:
-    """One record to write; it goes to the partition number that its input came from."""
+    """One record to write; it goes to the partition number that its input came from.
+
+    Only a stage at the edge, whose source topic is not of the flow, names another `partition`.
+    """
 
     topic: str
     key: bytes
     value: bytes
     headers: Headers = ()
+    partition: int | None = None
 
 
 Outcome = Sequence[Emit] | InvalidMessageError

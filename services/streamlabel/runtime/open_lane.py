@@ -22,9 +22,10 @@ from streamlabel.runtime.handlers import LaneHandler, LaneHandlerFactory, LaneLi
 from streamlabel.runtime.headers import age_s
 from streamlabel.runtime.health import Check
 from streamlabel.runtime.inlet import Batch, Inlet
+from streamlabel.runtime.messages import RawRecord
 from streamlabel.runtime.stage_metrics import StageMetrics
 from streamlabel.runtime.tasks import end, pause
-from streamlabel.runtime.transaction import Finished, Refusals, Transaction
+from streamlabel.runtime.transaction import Destination, Finished, Refusals, Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,15 +167,13 @@ class OpenLane:
         began_s = clock.monotonic_s()
         try:
             await producer.begin()
-            await _all_of([producer.send(topic, self._partition, records) for topic, records in plan.records.items()])
+            await _all_of([self._send(plan, to, records) for to, records in plan.records.items()])
             # Not beside the sends: the broker checks a transaction's first write to a partition with its coordinator,
             # which answers "busy" while it adds the offsets, and the write would be tried again after a pause.
             await producer.send_offsets(setting.group, {(setting.topic, self._partition): plan.next_offset})
             await producer.commit()
-        except BaseException as error:
+        except BaseException:
             setting.metrics.aborted()
-            if isinstance(error, MessageTooLargeError) and error.index is not None:
-                plan.blame(error.topic, error.index)
             raise
         self._on_committed(plan.next_offset)
         now_s = clock.monotonic_s()
@@ -183,6 +182,14 @@ class OpenLane:
         )
         for reason, count in plan.dead.items():
             setting.metrics.dead_letter(reason, count)
+
+    async def _send(self, plan: Transaction, to: Destination, records: Sequence[RawRecord]) -> None:
+        try:
+            await self._producer.send(*to, records)
+        except MessageTooLargeError as error:
+            if error.index is not None:
+                plan.blame(to, error.index)
+            raise
 
 
 async def _all_of(coroutines: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -37,8 +37,12 @@ class Refusals:
         self.dead_letters = {known for known in self.dead_letters if known >= offset}
 
 
+Destination = tuple[str, int]
+"""A topic and a partition of it."""
+
+
 class Transaction:
-    """The plan of one transaction: records by topic, in the order of their inputs."""
+    """The plan of one transaction: records by topic and partition, in the order of their inputs."""
 
     def __init__(self, finished: Sequence[Finished], *, stage: str, group: str, refusals: Refusals) -> None:
         self._finished = finished
@@ -49,25 +53,25 @@ class Transaction:
         self.read_at_s = finished[0].batch.read_at_s
         self.first = finished[0].batch.messages[0]
         self.dead: Counter[str] = Counter()
-        self.records: dict[str, list[RawRecord]] = {}
-        for topic, record, _, error in self._outputs():
-            self.records.setdefault(topic, []).append(record)
+        self.records: dict[Destination, list[RawRecord]] = {}
+        for to, record, _, error in self._outputs():
+            self.records.setdefault(to, []).append(record)
             if error is not None:
                 self.dead[error.reason] += 1
 
-    def blame(self, topic: str, index: int) -> None:
-        """Record `index` of a topic's records is too large: its input becomes a dead letter, or a shorter one."""
-        own = [(message, error) for to, _, message, error in self._outputs() if to == topic]
+    def blame(self, to: Destination, index: int) -> None:
+        """Record `index` of those for `to` is too large: its input becomes a dead letter, or a shorter one."""
+        own = [(message, error) for destination, _, message, error in self._outputs() if destination == to]
         message, error = own[index]
         if error is None:
-            size = sum(len(value or b"") for _, value, _ in self.records[topic][index : index + 1])
+            _, value, _ = self.records[to][index]
             self._refusals.outputs[message.offset] = InvalidMessageError(
-                OUTPUT_TOO_LARGE, f"an output of {size} bytes is more than topic {topic} takes"
+                OUTPUT_TOO_LARGE, f"an output of {len(value or b'')} bytes is more than topic {to[0]} takes"
             )
         else:
             self._refusals.dead_letters.add(message.offset)
 
-    def _outputs(self) -> Iterator[tuple[str, RawRecord, Message, InvalidMessageError | None]]:
+    def _outputs(self) -> Iterator[tuple[Destination, RawRecord, Message, InvalidMessageError | None]]:
         refused: Mapping[int, InvalidMessageError] = self._refusals.outputs
         shortened: Collection[int] = self._refusals.dead_letters
         for finished in self._finished:
@@ -83,7 +87,8 @@ class Transaction:
                         attempt=finished.attempt,
                         with_value=message.offset not in shortened,
                     )
-                    yield dead.topic, (dead.key, dead.value, dead.headers), message, outcome
+                    yield (dead.topic, dead.partition), (dead.key, dead.value, dead.headers), message, outcome
                 else:
                     for emit in outcome:
-                        yield emit.topic, (emit.key, emit.value, emit.headers), message, None
+                        partition = message.partition if emit.partition is None else emit.partition
+                        yield (emit.topic, partition), (emit.key, emit.value, emit.headers), message, None

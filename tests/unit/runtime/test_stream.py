@@ -75,6 +75,20 @@ async def test_one_input_may_become_records_of_several_topics(lab):
     assert lab.out() == lab.out("second") == numbers(20)
 
 
+async def test_a_stage_at_the_edge_may_choose_the_partition_and_is_still_exactly_once():
+    lab = Lab(partitions=3)
+
+    async def spread(batch: Sequence[Message]) -> Sequence[Outcome]:
+        return [[Emit(topic=OUTPUT, key=m.key, value=m.value, partition=int(m.value) % 3)] for m in batch]
+
+    lab.handlers.work = spread
+    lab.cluster.put(INPUT, 0, *numbers(30))
+    async with lab.running():
+        await lab.until_out(30)
+    for message in lab.cluster.committed_messages(OUTPUT):
+        assert message.partition == int(message.value) % 3
+
+
 async def test_poison_goes_to_the_dead_letters_in_the_same_transaction_with_bytes_and_headers_untouched(lab):
     async def poison(batch: Sequence[Message]) -> Sequence[Outcome]:
         return [
