@@ -1,0 +1,147 @@
+"""Files, folders and pipes as records, and how far they were sent."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from streamlabel.cli.record_sources import Columns, Item, RecordSource, SourceFormat, source_at
+from streamlabel.cli.send_progress import SendProgress, Sent
+from streamlabel.core.record import ImagePayload, TextPayload
+from streamlabel.errors import ConfigurationError
+from streamlabel.local.places import DataDir
+from support.door import PNG
+
+
+def items(path: Path, **columns: object) -> list[Item]:
+    return list(source_at(str(path), project="p", columns=Columns(**columns)).items())  # type: ignore[arg-type]
+
+
+def texts(found: list[Item]) -> list[str]:
+    return [item.record.payload.text for item in found if item.record and isinstance(item.record.payload, TextPayload)]
+
+
+def test_json_lines_with_bad_ones_among_them(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"text": "one", "record_id": "1"}\n\n{"txt": "typo"}\ncaf\xe9\n{"text": "two"}')
+    found = items(file)
+    assert texts(found) == ["one", "two"]
+    assert [(item.line, item.reason) for item in found if item.record is None] == [
+        (3, "UNKNOWN_FIELD"),
+        (4, "MALFORMED"),
+    ]
+    assert found[-1].position == file.stat().st_size
+    assert found[0].record is not None
+    assert found[0].record.record_id == "1"
+
+
+def test_a_json_array_in_a_line_says_how_to_unpack_it(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text('[{"text": "one"}]')
+    (item,) = items(file)
+    assert "jq" in item.detail
+
+
+def test_a_table_with_quotes_line_breaks_and_short_rows(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(
+        b'\xef\xbb\xbfid,text,lang\n1,"hello, ""you""",en\n2,"two\nlines",\n3,short\n4,caf\xe9,fr\n,no id,en\n'
+    )
+    found = items(file, record_id="id", all_attributes=True)
+    assert texts(found) == ['hello, "you"', "two\nlines"]
+    assert found[0].record is not None
+    assert found[0].record.attributes == {"lang": "en"}
+    assert found[1].record is not None
+    assert found[1].record.attributes == {}
+    assert [(item.line, item.reason) for item in found[2:]] == [
+        (5, "MALFORMED"),
+        (6, "INVALID_TEXT"),
+        (7, "INVALID_RECORD_ID"),
+    ]
+
+
+def test_columns_are_chosen_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "a.tsv"
+    file.write_text("body\tlang\tnote\nhi\ten\tn\n")
+    (item,) = items(file, text="body", attributes=("lang",))
+    assert item.record is not None
+    assert (item.record.record_id, item.record.attributes) == ("", {"lang": "en"})
+    with pytest.raises(ConfigurationError, match=r"no column 'bdy' \(--text-column\); did you mean 'body'"):
+        items(file, text="bdy")
+    with pytest.raises(ConfigurationError, match=r"--attribute"):
+        items(file, text="body", attributes=("zzz",))
+
+
+def test_an_empty_table_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    with pytest.raises(ConfigurationError, match="is empty"):
+        items(tmp_path / "a.csv")
+
+
+def test_a_folder_of_images_in_order_of_path(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "2.PNG").write_bytes(PNG)
+    (tmp_path / "1.jpg").write_bytes(b"\xff\xd8\xff\xe0rest")
+    (tmp_path / "0.jpeg").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("not an image")
+    found = items(tmp_path)
+    assert [item.shown for item in found] == ["0.jpeg", "1.jpg", "b/2.PNG"]
+    assert found[0].record is None
+    assert found[1].record is not None
+    assert found[1].record.payload == ImagePayload(b"\xff\xd8\xff\xe0rest", "image/jpeg")
+    assert found[2].record is not None
+    assert found[2].record.record_id == "b/2.PNG"
+
+
+def test_sources_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no such file"):
+        source_at(str(tmp_path / "nothing"), project="p")
+    with pytest.raises(ConfigurationError, match=r"holds no file named \*\.png"):
+        source_at(str(tmp_path), project="p")
+    (tmp_path / "a.xls").touch()
+    with pytest.raises(ConfigurationError, match=r"--format jsonl\|csv"):
+        source_at(str(tmp_path / "a.xls"), project="p")
+    with pytest.raises(ConfigurationError, match="folder"):
+        source_at("-", project="p", form=SourceFormat.IMAGES)
+
+
+def test_standard_input_is_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b'{"text": "piped"}\n')))
+    assert texts(list(source_at("-", project="p").items())) == ["piped"]
+
+
+def progress_of(path: Path, data: Path, address: str = "a:1", project: str = "p") -> SendProgress:
+    return SendProgress(DataDir(data), source_at(str(path), project=project), address)
+
+
+def test_progress_is_found_again_for_the_same_source_only(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"text": "one"}\n')
+    data = tmp_path / "data"
+    progress_of(file, data).write(Sent(items=7, is_whole=False))
+    assert progress_of(file, data).read() == Sent(items=7, is_whole=False)
+    nothing = Sent(items=0, is_whole=False)
+    assert progress_of(file, data, address="b:1").read() == nothing
+    assert progress_of(file, data, project="q").read() == nothing
+    file.write_text('{"text": "two"}\n')
+    os.utime(file, ns=(1, 1))
+    assert progress_of(file, data).read() == nothing
+
+
+def test_a_damaged_progress_file_means_beginning_anew(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.touch()
+    progress_of(file, tmp_path / "data").write(Sent(items=7, is_whole=True))
+    (saved,) = (tmp_path / "data" / "sends").iterdir()
+    saved.write_text("{")
+    assert progress_of(file, tmp_path / "data").read() == Sent(items=0, is_whole=False)
+
+
+def test_standard_input_leaves_no_progress(tmp_path: Path) -> None:
+    source = RecordSource(project="p", path=None, form=SourceFormat.JSONL, columns=Columns(), size=None)
+    SendProgress(DataDir(tmp_path), source, "a:1").write(Sent(items=7, is_whole=False))
+    assert list(tmp_path.iterdir()) == []
