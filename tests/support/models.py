@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 from pathlib import Path
@@ -20,6 +21,19 @@ from streamlabel.local.trivial_model import write_trivial_model
 
 LENGTH = 64
 CLASSES = ("a", "b", "c")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Running:
+    """Inference as a process."""
+
+    url: str
+    process: asyncio.subprocess.Process
+
+    async def kill(self) -> None:
+        """`kill -9`."""
+        self.process.kill()
+        await self.process.wait()
 
 
 class SmallGraph:

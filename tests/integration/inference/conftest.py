@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.models import ModelShelf
+from support.models import ModelShelf, Running
 from support.pipeline import Pipeline, service
 
 
@@ -24,11 +24,13 @@ async def pipeline(kafka: str, topic_prefix: str) -> Pipeline:
 
 
 @pytest.fixture
-def inference(kafka: str, triton: str, topic_prefix: str) -> Callable[..., contextlib.AbstractAsyncContextManager[str]]:
-    """Runs inference; gives the base URL of its HTTP server."""
+def inference(
+    kafka: str, triton: str, topic_prefix: str
+) -> Callable[..., contextlib.AbstractAsyncContextManager[Running]]:
+    """Runs inference and ends it well; gives the base URL of its HTTP server and the process."""
 
     @contextlib.asynccontextmanager
-    async def run(**settings: str) -> AsyncIterator[str]:
+    async def run(**settings: str) -> AsyncIterator[Running]:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         environment = {
@@ -40,7 +42,7 @@ def inference(kafka: str, triton: str, topic_prefix: str) -> Callable[..., conte
             "STREAMLABEL_INFERENCE_MODEL_CHECK_INTERVAL_S": "0.2",
             **settings,
         }
-        async with service("inference", environment):
-            yield f"http://127.0.0.1:{port}"
+        async with service("inference", environment) as process:
+            yield Running(f"http://127.0.0.1:{port}", process)
 
     return run

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import io
+import json
+import random
+import struct
+import zlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from streamlabel.core.control import Release, ReleaseState
 from streamlabel.core.identity import RecordKey
 from streamlabel.core.prediction import Prediction
-from streamlabel.core.record import FeaturesPayload, Payload, Record, TextPayload
+from streamlabel.core.record import FeaturesPayload, ImagePayload, Payload, Record, TextPayload
 from streamlabel.runtime.messages import Message, RawRecord
 from streamlabel.wire import control, headers, predictions, records
 from streamlabel.wire.flow import PREDICTIONS, RECORDS, RELEASES
+from streamlabel.wire.project_file import load_project
 from support.models import CLASSES, LENGTH, ModelShelf, trivial_project
 from support.nouns import text_project
 from support.pipeline import Pipeline
@@ -26,6 +34,7 @@ from support.pipeline import Pipeline
 pytestmark = pytest.mark.integration
 STAMP = headers.ingest_headers(1_700_000_000_000, "00-trace")
 Inference = Callable[..., Any]
+DIGITS = Path(__file__).parents[3] / "examples" / "digits"
 
 
 def raw(record_id: str, payload: Payload | str | None = None, project: str = "mail") -> RawRecord:
@@ -134,10 +143,10 @@ async def test_bad_records_die_alone_and_a_project_without_a_model_passes(
             raw("last"),
         ],
     )
-    async with inference() as url:
+    async with inference() as running:
         reasons = await dead(pipeline, 7)
         found = await predicted(pipeline, 4)
-        _, metrics = await fetch(f"{url}/metrics")
+        _, metrics = await fetch(f"{running.url}/metrics")
 
     assert reasons == {
         b"mail/broken": "MALFORMED",
@@ -181,25 +190,26 @@ async def test_records_wait_while_their_model_is_away_and_none_is_lost(
     shelf.trivial(topic_prefix, load=False)
     await pipeline.apply_project(trivial_project("mail", topic_prefix))
     await pipeline.write(pipeline.names.topic(RECORDS), 0, [raw(f"early {i}") for i in range(50)])
-    async with inference() as url:
+    async with inference() as running:
 
         async def says_why() -> bool:
-            status, body = await fetch(f"{url}/readyz")
-            return status == 503 and "models" in body and f"does not serve model {topic_prefix} version 1" in body
+            status, body = await fetch(f"{running.url}/readyz")
+            why = json.loads(body)["reasons"].get("models", "")
+            return status == 503 and f"does not serve model {topic_prefix} version 1" in why
 
         await eventually(says_why)
         ready = f'streamlabel_model_ready{{model="{topic_prefix}",version="1"}}'
-        assert f"{ready} 0.0" in (await fetch(f"{url}/metrics"))[1]
+        assert f"{ready} 0.0" in (await fetch(f"{running.url}/metrics"))[1]
         assert not await pipeline.read(pipeline.names.topic(PREDICTIONS), 0)
 
         shelf.load(topic_prefix)
         assert len(await predicted(pipeline, 50)) == 50
 
         async def is_ready() -> bool:
-            return (await fetch(f"{url}/readyz"))[0] == 200
+            return (await fetch(f"{running.url}/readyz"))[0] == 200
 
         await eventually(is_ready)
-        assert f"{ready} 1.0" in (await fetch(f"{url}/metrics"))[1]
+        assert f"{ready} 1.0" in (await fetch(f"{running.url}/metrics"))[1]
 
         shelf.unload(topic_prefix)
         await pipeline.write(pipeline.names.topic(RECORDS), 1, [raw(f"late {i}") for i in range(50)])
@@ -251,10 +261,10 @@ async def test_a_model_that_does_not_fit_its_project_is_loud_and_harms_no_other(
     await pipeline.apply_project(wrong)
     topic = pipeline.names.topic(RECORDS)
     await pipeline.write(topic, 0, [raw("1"), raw("1", project="wrong"), raw("2"), raw("2", project="wrong")])
-    async with inference() as url:
+    async with inference() as running:
         assert await dead(pipeline, 2) == {b"wrong/1": "MODEL_OUTPUT_MISMATCH", b"wrong/2": "MODEL_OUTPUT_MISMATCH"}
         assert [message.key for message, _ in await predicted(pipeline, 2)] == [b"mail/1", b"mail/2"]
-        status, body = await fetch(f"{url}/readyz")
+        status, body = await fetch(f"{running.url}/readyz")
         assert status == 503
         assert "does not give one number for each of the taxonomy's 4 classes" in body
 
@@ -262,6 +272,97 @@ async def test_a_model_that_does_not_fit_its_project_is_loud_and_harms_no_other(
 
         async def mended() -> bool:
             await pipeline.write(topic, 1, [raw(f"{asyncio.get_running_loop().time()}", project="wrong")])
-            return (await fetch(f"{url}/readyz"))[0] == 200
+            return (await fetch(f"{running.url}/readyz"))[0] == 200
 
         await eventually(mended)
+
+
+async def test_pictures_of_every_kind_of_wrong_die_alone(
+    pipeline: Pipeline, shelf: ModelShelf, inference: Inference, topic_prefix: str
+) -> None:
+    shelf.described(DIGITS / "model.yaml", topic_prefix)
+    project = load_project(DIGITS / "project.yaml")
+    assert project.model is not None
+    await pipeline.apply_project(
+        dataclasses.replace(project, model=dataclasses.replace(project.model, name=topic_prefix))
+    )
+    seven = Image.new("L", (28, 28))
+    ImageDraw.Draw(seven).line([(8, 7), (20, 7), (12, 21)], fill=255, width=3)
+    good = png(seven)
+    header = struct.pack(">IIBBBBB", 10_000, 10_000, 8, 0, 0, 0, 0)
+    bomb = good[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header)) + good[33:]
+    wrong_type = raw("type", ImagePayload(good, "image/png"), "digits")
+    await pipeline.write(
+        pipeline.names.topic(RECORDS),
+        0,
+        [
+            raw("good", ImagePayload(good, "image/png"), "digits"),
+            raw("cut", ImagePayload(good[:-30], "image/png"), "digits"),
+            raw("bomb", ImagePayload(bomb, "image/png"), "digits"),
+            raw("large", ImagePayload(png(Image.new("L", (29, 28))), "image/png"), "digits"),
+            (b"digits/type", wrong_type[1].replace(b"image/png", b"image/gif"), STAMP),
+            (b"digits/empty", wrong_type[1].replace(b"type", b"empty").replace(good, b""), STAMP),
+            raw("text", "7", "digits"),
+            raw("again", ImagePayload(good, "image/png"), "digits"),
+        ],
+    )
+    async with inference():
+        reasons = await dead(pipeline, 6)
+        found = await predicted(pipeline, 2)
+
+    assert reasons == {
+        b"digits/cut": "INVALID_IMAGE",
+        b"digits/bomb": "IMAGE_TOO_LARGE",
+        b"digits/large": "IMAGE_SIZE_MISMATCH",
+        b"digits/type": "MALFORMED",
+        b"digits/empty": "MALFORMED",
+        b"digits/text": "PAYLOAD_KIND_MISMATCH",
+    }
+    assert [message.key for message, _ in found] == [b"digits/good", b"digits/again"]
+    for _, prediction in found:
+        assert (prediction.candidates[0].class_name, len(prediction.candidates)) == ("7", 10)
+        assert len(prediction.embedding) == 64
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+async def test_killed_again_and_again_it_predicts_every_record_once_and_in_order(
+    pipeline: Pipeline, shelf: ModelShelf, inference: Inference, topic_prefix: str
+) -> None:
+    shelf.trivial(topic_prefix)
+    await pipeline.apply_project(trivial_project("mail", topic_prefix))
+    topic = pipeline.names.topic(RECORDS)
+    count = 6_000
+    settings = {
+        "STREAMLABEL_INFERENCE_BATCH_MAX_ROWS": "20",
+        "STREAMLABEL_INFERENCE_DUPLICATE_WINDOW_RECORDS": "500",
+        "STREAMLABEL_KAFKA_SESSION_TIMEOUT_S": "6",
+    }
+    for partition in (0, 1):
+        # Every tenth record is there twice: what is dropped must stay dropped through every crash.
+        batch = [raw(f"{partition}-{i}") for i in range(count) for _ in range(2 if i % 10 == 0 else 1)]
+        await pipeline.write(topic, partition, batch)
+    chance = random.Random(5)
+    reader = pipeline.broker.reader(pipeline.names.topic(PREDICTIONS))
+    found: list[Message] = []
+    await reader.start()
+    try:
+        for kill in range(4):
+            async with inference(**settings) as running:
+                goal = len(found) + chance.randrange(200, 1500)
+                async with asyncio.timeout(60):
+                    while len(found) < (goal if kill < 3 else 2 * count):
+                        found += await reader.poll(0.05)
+                if kill < 3:
+                    await running.kill()
+        found += await reader.poll(1.0)
+    finally:
+        await reader.stop()
+
+    for partition in (0, 1):
+        keys = [message.key for message in found if message.partition == partition]
+        assert keys == [f"mail/{partition}-{i}".encode() for i in range(count)]
