@@ -97,7 +97,7 @@ class Lane:
         )
         try:
             opened = await result_before(self._open(producer), self._draining)
-            if opened is None:
+            if opened is None or self._draining.is_set():
                 return
             handler, position = opened
             work = OpenLane(

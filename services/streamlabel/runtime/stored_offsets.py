@@ -160,7 +160,7 @@ class _StoredPartition:
 
     async def _open_and_apply(self) -> None:
         opened = await result_before(self._position(), self._draining)
-        if opened is None:
+        if opened is None or self._draining.is_set():
             return
         stored, position = opened
         log.info("partition open", extra={**self._context, "offset": position})

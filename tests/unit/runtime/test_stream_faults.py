@@ -329,3 +329,37 @@ async def test_a_random_soak_of_faults(lab):
             await asyncio.sleep(0.003)
         await lab.until_out(1_000)
     assert_exactly_once(lab, 1_000)
+
+
+async def test_what_was_finished_before_a_defect_is_committed(lab):
+    async def second_breaks(batch: Sequence[Message]) -> Sequence[Outcome]:
+        if batch[0].value != b"0":
+            raise ZeroDivisionError("a defect")
+        await asyncio.sleep(0.02)
+        return copies(batch)
+
+    lab.handlers.work = second_breaks
+    lab.cluster.put(INPUT, 0, *numbers(20))
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(lab.stage(limits=LaneLimits(max_rows=10, max_wait_s=0)).run(), 5)
+    assert lab.out() == numbers(10)
+
+
+async def test_a_process_that_stops_on_an_error_leaves_no_transaction_open(lab):
+    """An open one would hide the output of others until the broker's timeout."""
+    lab.cluster.put(INPUT, 0, *numbers(5))
+    lab.cluster.fault("before send_offsets", ZeroDivisionError("a defect"))
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(lab.stage().run(), 5)
+    log = lab.cluster.topics[OUTPUT][0]
+    assert log.stable_end == log.end
+
+
+async def test_a_lane_told_to_drain_just_as_it_opens_ends(lab):
+    stages = [lab.stage(drain_timeout_s=30) for _ in range(20)]
+    for pause, stage in enumerate(stages):
+        task = asyncio.create_task(stage.run())
+        for _ in range(pause):
+            await asyncio.sleep(0)
+        await asyncio.wait_for(stage.stop(), 2)
+        await task
