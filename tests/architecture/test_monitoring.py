@@ -95,6 +95,14 @@ def test_every_metric_is_shown_or_alerted_on() -> None:
     assert unseen == {"streamlabel_ingest_batch_records", "streamlabel_table_entries"}
 
 
+def test_somebody_measures_every_metric_and_nobody_invents_one() -> None:
+    sources = {path: path.read_text() for path in (ROOT / "services/streamlabel").rglob("*.py")}
+    del sources[ROOT / "services/streamlabel/runtime/catalogue.py"]
+    named = {name for text in sources.values() for name in re.findall(r'"(streamlabel_[a-z_]+)"', text)}
+    assert CATALOGUE.keys() - named == set()
+    assert {name for name in named - CATALOGUE.keys() if name.endswith(("_total", "_seconds", "_rows"))} == set()
+
+
 def test_the_rules_are_what_prometheus_understands() -> None:
     code, words = run_promtool("check", "rules", RULES)
     assert code == 0, words

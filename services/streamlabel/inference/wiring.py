@@ -92,8 +92,8 @@ async def wire(process: Process, settings: InferenceSettings) -> None:
         metrics=process.metrics,
         clock=process.clock,
     )
-    process.add(projects, Phase.RESOURCE)
-    process.add(releases, Phase.RESOURCE)
+    process.follow(projects, "projects")
+    process.follow(releases, "releases")
     process.add(models, Phase.RESOURCE)
     process.add(pictures, Phase.RESOURCE)
     process.add(watch, Phase.RESOURCE)

@@ -86,7 +86,7 @@ def _follow_projects(process: Process, broker: KafkaBroker, names: Names) -> Com
         process.metrics.know_projects(project.name for project in table.rows().values())
 
     table = project_table(broker, names, process.health, changed)
-    process.add(table, Phase.RESOURCE)
+    process.follow(table, "projects")
     process.add(_TableRead(table), Phase.RESOURCE)
     return table
 

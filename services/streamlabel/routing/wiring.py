@@ -47,6 +47,6 @@ async def wire(process: Process, settings: RoutingSettings) -> None:
         health=process.health,
         clock=process.clock,
     )
-    process.add(projects, Phase.RESOURCE)
-    process.add(gates, Phase.RESOURCE)
+    process.follow(projects, "projects")
+    process.follow(gates, "gates")
     process.add(stage, Phase.INTAKE)

@@ -24,6 +24,7 @@ from streamlabel.runtime.http import HttpServer
 from streamlabel.runtime.loop_lag import LoopLagProbe
 from streamlabel.runtime.metrics import Metrics
 from streamlabel.runtime.settings import ServiceSettings
+from streamlabel.runtime.table import CompactedTable, Row
 from streamlabel.runtime.version import installed_version
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,11 @@ class Process:
     def add(self, component: Component, phase: Phase) -> None:
         """Let `component` live in `phase`: started after, and stopped before, those added to the phase earlier."""
         self._components[phase].append(component)
+
+    def follow(self, table: CompactedTable[Row], name: str) -> None:
+        """Let `table` live as a resource, its number of rows among the metrics under `name`."""
+        self.add(table, Phase.RESOURCE)
+        self.metrics.gauge("streamlabel_table_entries", table=name).set_function(lambda: len(table.rows()))
 
     def request_stop(self, reason: str) -> None:
         """Begin the orderly stop; the first reason counts."""
