@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
-# Programs beside Python that some tests use: a browser, and Prometheus' checker of rules. Installs what is missing where this
-# account may; otherwise says so loudly, and the tests that need them say so again when they are skipped.
+# The program beside Python that some tests use: a browser. Installs it where this account may; otherwise says so loudly, and
+# the tests that need it say so again when they are skipped. (Prometheus' checker of rules is fetched by its tests themselves.)
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
-command -v promtool >/dev/null || missing+=(prometheus)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "Installing from Debian, for tests: ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  # Prometheus is wanted for its tools: its daemon shall not start here.
+  # Whatever a package brings along, no daemon shall start here.
   policy=/usr/sbin/policy-rc.d
   if ! [ -e "$policy" ]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy"

@@ -61,9 +61,8 @@ class GrpcServer:
         """Listen and serve; with port 0, `port` is the one that was found."""
         settings = self._settings
         server = grpc.aio.server(
-            interceptors=(_Turnstile(self._door), *self._interceptors),
+            interceptors=(_Turnstile(self._door, settings.grpc_max_concurrent_rpcs), *self._interceptors),
             options=_channel_options(settings),
-            maximum_concurrent_rpcs=settings.grpc_max_concurrent_rpcs,
         )
         for register in self._services.values():
             register(server)
@@ -124,10 +123,14 @@ class GrpcServer:
 
 
 class _Turnstile(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Counts the calls that are inside and turns new ones away once the door is closed."""
+    """Counts the calls that are inside; turns new ones away when there are too many, and once the door is closed.
 
-    def __init__(self, door: Door) -> None:
+    gRPC's own limit would count health checks too: a server that is merely busy would be taken for a dead one.
+    """
+
+    def __init__(self, door: Door, max_inside: int) -> None:
         self._door = door
+        self._max_inside = max_inside
 
     async def intercept_service(
         self,
@@ -141,10 +144,15 @@ class _Turnstile(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         wrapped = self._streaming(inner) if handler.response_streaming else self._single(inner)
         return _with_behaviour(handler, wrapped)
 
+    async def _admit(self, context: grpc.aio.ServicerContext) -> None:
+        if not self._door.is_open:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "this server is stopping")
+        if self._door.inside >= self._max_inside:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self._max_inside} calls are in hand already")
+
     def _single(self, inner: Callable[..., Any]) -> Callable[..., Any]:
         async def call(request: Any, context: grpc.aio.ServicerContext) -> Any:
-            if not self._door.is_open:
-                await context.abort(grpc.StatusCode.UNAVAILABLE, "this server is stopping")
+            await self._admit(context)
             with self._door.visit():
                 return await inner(request, context)
 
@@ -152,8 +160,7 @@ class _Turnstile(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     def _streaming(self, inner: Callable[..., Any]) -> Callable[..., Any]:
         async def call(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
-            if not self._door.is_open:
-                await context.abort(grpc.StatusCode.UNAVAILABLE, "this server is stopping")
+            await self._admit(context)
             with self._door.visit():
                 answers = inner(request, context)
                 if inspect.isasyncgen(answers):

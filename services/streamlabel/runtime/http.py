@@ -171,9 +171,9 @@ class Door:
         await self._empty.wait()
 
     @property
-    def occupied(self) -> bool:
-        """Whether any request is inside."""
-        return self._inside > 0
+    def inside(self) -> int:
+        """How many requests are inside."""
+        return self._inside
 
     def visit(self) -> _Visit:
         """Count one request as inside while the context lasts."""

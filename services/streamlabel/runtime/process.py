@@ -133,6 +133,9 @@ class Process:
         stop = asyncio.create_task(self.stopping.wait(), name="stop requested")
         await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
         await _cancel(starting, stop)
+        if not starting.done():
+            self._fail("process", TimeoutError("the start does not end, although it was cancelled"))
+            return
         if starting.cancelled():
             return
         if (error := starting.exception()) is not None:

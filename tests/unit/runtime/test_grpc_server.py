@@ -142,8 +142,10 @@ async def test_calls_beyond_the_limit_are_refused() -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await unary(channel, "Single")(b"y", timeout=5)
         assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await status_of(channel) == health_pb2.HealthCheckResponse.SERVING, "busy is not dead"
         echo.may_end.set()
         assert await first == b"x"
+        assert await unary(channel, "Single")(b"y", timeout=5) == b"y"
 
 
 @pytest.mark.parametrize("request_bytes", [b"fine", b"abort"])

@@ -109,7 +109,7 @@ async def test_closing_waits_for_the_requests_inside() -> None:
     async with served() as (server, session):
         await server.door.start()
         pending = asyncio.create_task(session.get("/gated"))
-        while not server.door.occupied:
+        while not server.door.inside:
             await asyncio.sleep(0.01)
         closing = asyncio.create_task(server.door.stop())
         await asyncio.sleep(0.05)
