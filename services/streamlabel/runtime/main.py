@@ -71,6 +71,6 @@ def settings_table(settings_cls: type[ServiceSettings]) -> str:
     """Every key of a service for a reader at a terminal."""
     blocks = []
     for row in describe_settings(settings_cls):
-        facts = [row.type, row.range, "required" if row.required else f"default {row.default}"]
-        blocks.append(f"  {row.key}\n      {row.help}.\n      ({'; '.join(fact for fact in facts if fact)})")
+        facts = [row.values, "required" if row.required else f"default {row.default}"]
+        blocks.append(f"  {row.key}\n      {row.help}.\n      ({'; '.join(facts)})")
     return "environment:\n" + "\n".join(blocks)

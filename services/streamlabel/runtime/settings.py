@@ -174,6 +174,12 @@ class SettingRow:
     secret: bool
     required: bool
 
+    @property
+    def values(self) -> str:
+        """Type and range in one breath."""
+        between = " " if self.type.endswith("one of") else ", "
+        return f"{self.type}{between}{self.range}" if self.range else self.type
+
 
 def env_key(field_name: str) -> str:
     """The environment variable that sets a field."""
@@ -241,10 +247,9 @@ def _problem(settings_cls: type[ServiceSettings], detail: ErrorDetails, given: M
     if detail["type"] == "missing":
         return f"{row.key}: must be set ({row.help})"
     value = "(secret)" if row.secret else repr(given.get(row.key))
-    expected = f"{row.type}, {row.range}" if row.range else row.type
     why = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     otherwise = "" if row.required else f"; unset it for the default {row.default}"
-    return f"{row.key}={value}: {why} (expected {expected}: {row.help}{otherwise})"
+    return f"{row.key}={value}: {why} (expected {row.values}: {row.help}{otherwise})"
 
 
 def _describe(name: str, field: FieldInfo) -> SettingRow:
