@@ -14,7 +14,8 @@ root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 # The mirror that this machine uses itself.
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Codename: bookworm' | sort -u | head -1)
-debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv bookworm "$root" "${mirror:-http://deb.debian.org/debian}" >/dev/null
+[ -n "$mirror" ] || { echo "This machine has no package source for Debian bookworm." >&2; exit 1; }
+debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv bookworm "$root" "$mirror" >/dev/null
 # The authorities that this machine trusts, so that a build behind a proxy can fetch packages.
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/archives/*.deb
