@@ -5,7 +5,7 @@ import { Backoff, pause } from "../backoff.js";
 
 const LONG_POLL_MS = 25_000;
 const POLL_SLACK_MS = 10_000;
-const LEAST_HEARTBEAT_MS = 1_000;
+const BEAT_MS = 1_000;
 const HEARTBEATS_PER_LEASE = 3;
 const DEFAULT_LEASE_MS = 60_000;
 const MOST_SKIPPED = 20;
@@ -25,6 +25,12 @@ class Item {
   renew(lease) {
     this.lease.token = lease.leaseToken;
     this.lastsMs = lease.lastsMs || DEFAULT_LEASE_MS;
+    this.renewedAt = performance.now();
+  }
+
+  // Time for a heartbeat: two more may be lost before the lease is.
+  get isDue() {
+    return performance.now() - this.renewedAt >= this.lastsMs / HEARTBEATS_PER_LEASE;
   }
 }
 
@@ -141,28 +147,39 @@ export class Hand extends EventTarget {
 
   async #lease(missing, signal) {
     // Ask at once first, so that an empty queue shows as such; then wait for what comes.
-    const waitMs = this.isDry ? LONG_POLL_MS : 0;
-    const maxTasks = missing + this.#skipped.size;
-    const message = { ...this.#who, maxTasks, waitMs };
-    const { tasks = [] } = await this.#call("LeaseTasks", message, { signal, limitMs: waitMs + POLL_SLACK_MS });
-    const items = tasks.map((leased) => new Item(leased, this.#prepare));
-    const fresh = items.filter((item) => !this.#skipped.has(item.id));
-    const again = items.filter((item) => this.#skipped.has(item.id));
+    let { fresh, again, isDry } = await this.#ask(missing, this.isDry ? LONG_POLL_MS : 0, signal);
+    if (again.length > 0 && !isDry) {
+      // Skipped ones stand before the others again: with those in hand, look behind them.
+      const more = await this.#ask(missing - fresh.length + this.#skipped.size - again.length, 0, signal);
+      fresh = [...fresh, ...more.fresh];
+      again = [...again, ...more.again];
+      isDry = more.isDry;
+    }
     const room = Math.max(0, missing - fresh.length);
     this.items.push(...fresh, ...again.slice(0, room));
     this.#giveBack([...again.slice(room), ...this.items.splice(this.#ahead + 1)]);
-    this.isDry = tasks.length < maxTasks;
+    this.isDry = isDry;
     this.trouble = null;
     this.#changed();
+  }
+
+  async #ask(maxTasks, waitMs, signal) {
+    const message = { ...this.#who, maxTasks, waitMs };
+    const { tasks = [] } = await this.#call("LeaseTasks", message, { signal, limitMs: waitMs + POLL_SLACK_MS });
+    const items = tasks.map((leased) => new Item(leased, this.#prepare));
+    return {
+      fresh: items.filter((item) => !this.#skipped.has(item.id)),
+      again: items.filter((item) => this.#skipped.has(item.id)),
+      isDry: tasks.length < maxTasks,
+    };
   }
 
   async #beat() {
     const { signal } = this.#life;
     while (!signal.aborted) {
-      const shortestMs = Math.min(DEFAULT_LEASE_MS, ...this.items.map((item) => item.lastsMs));
-      await pause(Math.max(LEAST_HEARTBEAT_MS, shortestMs / HEARTBEATS_PER_LEASE), signal);
+      await pause(BEAT_MS, signal);
       const held = this.items.filter((item) => item.lease.token);
-      if (signal.aborted || held.length === 0) continue;
+      if (signal.aborted || !held.some((item) => item.isDue)) continue;
       try {
         await this.#extend(held, signal);
       } catch {

@@ -32,11 +32,11 @@ export class Outbox extends EventTarget {
     return this.#steps.length;
   }
 
-  // Takes an answer; `lease` gives its token when it is sent, for an undo before it may still have to fetch a new one.
+  // Takes an answer under `lease`; has the lease no token (an undo before it is fetching one), it waits for that.
   // Returns a step whose `done` resolves to { status, detail }.
   submit(annotator, answer, lease) {
-    const step = settling({ kind: "submit", annotator, answer, lease, sent: false });
-    if (lease.token) keep(step);
+    const step = settling({ kind: "submit", annotator, answer, lease, token: lease.token, sent: false });
+    if (step.token) keep(step);
     this.#add(step);
     return step;
   }
@@ -73,7 +73,7 @@ export class Outbox extends EventTarget {
   // The page goes: one last attempt that outlives it. What it does not deliver is in the browser's memory.
   flushOnLeave() {
     for (const step of this.#steps) {
-      if (step.kind !== "submit" || !step.lease.token) continue;
+      if (step.kind !== "submit" || !step.token) continue;
       const message = { annotator: step.annotator, annotations: [wire(step)] };
       this.#call("SubmitAnnotations", message, { keepalive: true }).catch(() => {});
     }
@@ -97,9 +97,6 @@ export class Outbox extends EventTarget {
     while (this.#steps.length > 0) {
       try {
         await (this.#steps[0].kind === "undo" ? this.#sendUndo(this.#steps[0]) : this.#sendAnswers());
-        this.#backoff.reset();
-        this.trouble = null;
-        this.#changed();
       } catch (error) {
         await this.#rest(error);
       }
@@ -123,7 +120,11 @@ export class Outbox extends EventTarget {
       const { lease } = (await this.#call("UndoAnnotation", message)).task;
       step.lease.token = lease.leaseToken;
       // An answer given meanwhile waits for just this token.
-      for (const next of this.#steps) if (next.kind === "submit" && next.lease === step.lease) keep(next);
+      for (const next of this.#steps) {
+        if (next.kind !== "submit" || next.lease !== step.lease || next.token) continue;
+        next.token = lease.leaseToken;
+        keep(next);
+      }
       this.#settle(step, () => step.resolve(lease));
     } catch (error) {
       if (error.isPassing) throw error;
@@ -165,7 +166,7 @@ export class Outbox extends EventTarget {
     if (this.#alone > 0) this.#alone -= 1;
     for (const step of [...this.#steps]) {
       if (step.kind !== "submit" || batch.length === largest || step.annotator !== (batch[0] ?? step).annotator) break;
-      if (step.lease.token) batch.push(step);
+      if (step.token) batch.push(step);
       else this.#settle(step, () => step.resolve({ status: Status.REJECTED, detail: "The task could not be had back." }));
     }
     return batch;
@@ -175,6 +176,8 @@ export class Outbox extends EventTarget {
     const place = this.#steps.indexOf(step);
     if (place >= 0) this.#steps.splice(place, 1);
     if (step.kind === "submit") memory.forgetUnsent(step.answer.annotationId);
+    this.#backoff.reset();
+    this.trouble = null;
     this.#changed();
     tell();
   }
@@ -185,7 +188,7 @@ function keep(step) {
 }
 
 function wire(step) {
-  return { ...step.answer, leaseToken: step.lease.token };
+  return { ...step.answer, leaseToken: step.token };
 }
 
 function settling(step) {

@@ -1,0 +1,238 @@
+// Leasing ahead, answering, taking back, and what happens while nobody answers.
+
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { load, standInForBrowser, until } from "./pages.mjs";
+
+let stored = standInForBrowser();
+const { Hand } = await load("desk/hand.js");
+const { Outbox, Status } = await load("desk/outbox.js");
+const { CallError } = await load("api.js");
+const { memory } = await load("memory.js");
+
+beforeEach(() => {
+  stored = standInForBrowser();
+});
+
+const leased = (number, lastsMs = 60_000) => ({
+  lease: { taskId: `p/${number}`, leaseToken: `token-${number}`, lastsMs },
+  task: { record: { recordId: `${number}` } },
+});
+
+const away = () => new CallError("unavailable", "away", { retryAfterMs: 0 });
+
+// A service with `tasks` waiting; notes what it was asked. `fail` is asked first and may throw.
+class Service {
+  constructor(count, { lastsMs } = {}) {
+    this.waiting = Array.from({ length: count }, (_, number) => leased(number, lastsMs));
+    this.calls = [];
+    this.fail = () => {};
+    this.lost = [];
+  }
+
+  call = async (method, message, { signal } = {}) => {
+    this.calls.push({ method, message });
+    await this.fail(method, message);
+    return this[method](message, signal);
+  };
+
+  asked(method) {
+    return this.calls.filter((call) => call.method === method).map(({ message }) => message);
+  }
+
+  async LeaseTasks({ maxTasks, waitMs }, signal) {
+    if (this.waiting.length === 0 && waitMs > 0) {
+      await new Promise((resolve, reject) => {
+        this.ring = resolve;
+        signal?.addEventListener("abort", () => reject(signal.reason));
+      });
+    }
+    return { tasks: this.waiting.splice(0, maxTasks) };
+  }
+
+  ReleaseLeases({ leaseTokens }) {
+    // Free at once, and first in the queue again, as a strict order by priority would have it.
+    this.waiting.unshift(...leaseTokens.map((token) => leased(Number(token.slice(6)))));
+    return { released: leaseTokens.length };
+  }
+
+  ExtendLeases({ leaseTokens }) {
+    const lost = leaseTokens.filter((token) => this.lost.includes(token));
+    return { leases: leaseTokens.filter((token) => !lost.includes(token)).map((leaseToken) => ({ leaseToken })), lostLeaseTokens: lost };
+  }
+
+  SubmitAnnotations({ annotations }) {
+    return { results: annotations.map(({ annotationId }) => ({ annotationId, status: Status.ACCEPTED })) };
+  }
+
+  UndoAnnotation() {
+    return { task: { lease: { leaseToken: "token-again" } } };
+  }
+}
+
+const handOf = (service, ahead = 3) =>
+  new Hand(service.call, { annotator: "ada", project: "p", ahead, prepare: () => ({ isReady: true }) });
+
+const ids = (hand) => hand.items.map((item) => item.id);
+
+test("tasks are leased ahead, and more as they go", async () => {
+  const service = new Service(6);
+  const hand = handOf(service);
+  hand.start();
+  await until(() => hand.items.length === 4);
+  hand.remove(hand.current);
+  await until(() => ids(hand).join() === "p/1,p/2,p/3,p/4");
+  hand.stop();
+});
+
+test("an empty queue shows as such at once, then the next task comes by itself", async () => {
+  const service = new Service(0);
+  const hand = handOf(service);
+  hand.start();
+  await until(() => hand.isDry && service.asked("LeaseTasks").length === 2);
+  assert.deepEqual(service.asked("LeaseTasks").map(({ waitMs }) => waitMs > 0), [false, true]);
+  service.waiting.push(leased(9));
+  service.ring();
+  await until(() => hand.current?.id === "p/9");
+  hand.stop();
+});
+
+test("a skipped task goes to the others and does not come straight back", async () => {
+  const service = new Service(6);
+  const hand = handOf(service);
+  hand.start();
+  await until(() => hand.items.length === 4);
+  hand.skip();
+  await until(() => ids(hand).join() === "p/1,p/2,p/3,p/4");
+  for (const expected of ["p/1", "p/2", "p/3", "p/4"]) {
+    assert.equal(hand.current.id, expected);
+    hand.remove(hand.current);
+    await until(() => hand.items.length > 0);
+  }
+  // Only when nothing else waits.
+  await until(() => ids(hand).join() === "p/5,p/0");
+  hand.stop();
+});
+
+test("leaving gives everything back", async () => {
+  const service = new Service(4);
+  const hand = handOf(service);
+  hand.start();
+  await until(() => hand.items.length === 4);
+  hand.stop({ leaving: true });
+  await until(() => service.asked("ReleaseLeases").length === 1);
+  assert.equal(service.asked("ReleaseLeases")[0].leaseTokens.length, 4);
+});
+
+test("who sits still keeps only the task on the table", async () => {
+  const service = new Service(8);
+  const hand = handOf(service);
+  hand.start();
+  await until(() => hand.items.length === 4);
+  hand.setAhead(0);
+  assert.deepEqual(ids(hand), ["p/0"]);
+  assert.deepEqual(service.asked("ReleaseLeases")[0].leaseTokens, ["token-1", "token-2", "token-3"]);
+  hand.stop();
+});
+
+test("leases are kept alive, and one that is lost leaves the table", async () => {
+  const service = new Service(3, { lastsMs: 3_000 });
+  const hand = handOf(service, 2);
+  const lost = [];
+  hand.addEventListener("lost", ({ detail }) => lost.push(detail.id));
+  hand.start();
+  await until(() => hand.items.length === 3);
+  service.lost = ["token-0", "token-2"];
+  await until(() => hand.items.length === 1);
+  assert.deepEqual(lost, ["p/0"]);
+  assert.equal(hand.current.id, "p/1");
+  hand.stop();
+});
+
+test("a service that is away is asked again, by itself", async () => {
+  const service = new Service(1);
+  let failures = 2;
+  service.fail = (method) => { if (method === "LeaseTasks" && failures-- > 0) throw away(); };
+  const hand = handOf(service);
+  hand.start();
+  await until(() => hand.trouble?.code === "unavailable");
+  await until(() => hand.current?.id === "p/0");
+  assert.equal(hand.trouble, null);
+  hand.stop();
+});
+
+const answer = (number) => ({ annotationId: `a-${number}`, className: "x", thinkTimeMs: 1 });
+
+test("answers given while one is under way leave together, in order", async () => {
+  const service = new Service(0);
+  const outbox = new Outbox(service.call);
+  const steps = [1, 2, 3].map((number) => outbox.submit("ada", answer(number), { token: `t${number}` }));
+  const verdicts = await Promise.all(steps.map(({ done }) => done));
+  assert.deepEqual(verdicts.map(({ status }) => status), Array(3).fill(Status.ACCEPTED));
+  assert.deepEqual(service.asked("SubmitAnnotations").flatMap(({ annotations }) => annotations.map(({ leaseToken }) => leaseToken)), ["t1", "t2", "t3"]);
+  assert.equal(outbox.unsent, 0);
+});
+
+test("while the service is away answers are kept, told of, and sent when it is back", async () => {
+  const service = new Service(0);
+  let isAway = true;
+  service.fail = () => { if (isAway) throw away(); };
+  const outbox = new Outbox(service.call);
+  const step = outbox.submit("ada", answer(1), { token: "t1" });
+  await until(() => outbox.trouble !== null);
+  assert.equal(outbox.unsent, 1);
+  assert.deepEqual(memory.unsent(), [{ annotation: { ...answer(1), leaseToken: "t1" }, annotator: "ada" }]);
+  isAway = false;
+  outbox.tryNow();
+  assert.equal((await step.done).status, Status.ACCEPTED);
+  assert.deepEqual([outbox.unsent, outbox.trouble, memory.unsent()], [0, null, []]);
+});
+
+test("what an earlier page left is sent under its own name and id", async () => {
+  memory.keepUnsent({ ...answer(7), leaseToken: "t7" }, "bob");
+  const service = new Service(0);
+  const outbox = new Outbox(service.call);
+  outbox.adopt(memory.unsent());
+  await until(() => outbox.unsent === 0);
+  assert.deepEqual(service.asked("SubmitAnnotations"), [{ annotator: "bob", annotations: [{ ...answer(7), leaseToken: "t7" }] }]);
+  assert.deepEqual(memory.unsent(), []);
+});
+
+test("one answer that is refused does not hold up the others", async () => {
+  const service = new Service(0);
+  service.fail = (method, { annotations }) => {
+    if (annotations.some(({ annotationId }) => annotationId === "a-2")) throw new CallError("invalid_argument", "no");
+  };
+  const outbox = new Outbox(service.call);
+  const steps = [1, 2, 3].map((number) => outbox.submit("ada", answer(number), { token: `t${number}` }));
+  const verdicts = await Promise.all(steps.map(({ done }) => done));
+  assert.deepEqual(verdicts.map(({ status }) => status), [Status.ACCEPTED, Status.REJECTED, Status.ACCEPTED]);
+});
+
+test("an answer that has not left is cancelled without a call; one that was tried is taken back in order", async () => {
+  const service = new Service(0);
+  let isAway = true;
+  service.fail = () => { if (isAway) throw away(); };
+  const outbox = new Outbox(service.call);
+  const lease = { token: "t1" };
+  const tried = outbox.submit("ada", answer(1), lease);
+  await until(() => outbox.trouble !== null);
+  const untried = outbox.submit("ada", answer(2), { token: "t2" });
+  assert.equal(outbox.cancel(untried), true);
+  assert.equal(outbox.cancel(tried), false);
+  lease.token = null;
+  // Its lease is gone until it is taken back: the first answer must still leave under the old one.
+  const back = outbox.takeBack("ada", "a-1", lease);
+  const again = outbox.submit("ada", answer(3), lease);
+  isAway = false;
+  outbox.tryNow();
+  await Promise.all([tried.done, back.done, again.done]);
+  assert.deepEqual(
+    service.calls.filter((_, place) => place > 0).map(({ method, message }) => [method, message.annotations?.map(({ annotationId, leaseToken }) => [annotationId, leaseToken])]),
+    [
+      ["SubmitAnnotations", [["a-1", "t1"]]],
+      ["UndoAnnotation", undefined],
+      ["SubmitAnnotations", [["a-3", "token-again"]]],
+    ],
+  );
+});
