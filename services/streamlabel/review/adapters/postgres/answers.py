@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +13,7 @@ import asyncpg
 from streamlabel.core.desk import AnnotationStatus
 from streamlabel.core.identity import RecordKey
 from streamlabel.review.adapters.postgres.database import Database
+from streamlabel.review.adapters.postgres.gathering import Gathering
 from streamlabel.review.adapters.postgres.headers import unpack_headers
 from streamlabel.review.ports import Finding, Question, Settlement
 from streamlabel.review.rules.answers import KeptAnnotation, Lineage, Standing, TaskState
@@ -37,9 +40,11 @@ SELECT
     clock_timestamp() AS seen_at,
     task.project, record_id, decision, content_hash, model_name, model_version, event_at, headers,
     annotation.ticket AS kept_ticket, annotation.class_name AS kept_class_name, annotation.status AS kept_status
-FROM unnest($2::text[], $3::bigint[]) WITH ORDINALITY AS asked (annotation_id, ticket, place)
-LEFT JOIN task ON task.ticket = asked.ticket
-LEFT JOIN annotation ON annotation.annotator = $1 AND annotation.annotation_id = asked.annotation_id
+FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS asked (annotator, annotation_id, ticket, place)
+LEFT JOIN LATERAL (SELECT * FROM task WHERE ticket = asked.ticket LIMIT 1) AS task ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM annotation WHERE annotator = asked.annotator AND annotation_id = asked.annotation_id LIMIT 1
+) AS annotation ON true
 ORDER BY place
 """
 
@@ -48,19 +53,20 @@ ORDER BY place
 _SETTLE = """
 WITH given AS (
     SELECT * FROM unnest(
-        $3::bigint[], $4::smallint[], $5::integer[], $6::timestamptz[], $7::integer[],
-        $8::text[], $9::text[], $10::smallint[], $11::bigint[], $12::bytea[]
+        $2::bigint[], $3::smallint[], $4::integer[], $5::timestamptz[], $6::integer[],
+        $7::text[], $8::text[], $9::text[], $10::smallint[], $11::bigint[], $12::bytea[]
     ) AS columns_given (
         ticket, state, fencing_token, lease_until, revision,
-        annotation_id, class_name, status, think_time_ms, label
+        annotator, annotation_id, class_name, status, think_time_ms, label
     )
 ), locked AS MATERIALIZED (
-    SELECT given.*, task.project, record_id, partition_no, headers
-    FROM given JOIN task ON task.ticket = given.ticket
-    WHERE task.state = given.state AND task.fencing_token = given.fencing_token AND task.revision = given.revision
-        AND task.lease_until IS NOT DISTINCT FROM given.lease_until
-    ORDER BY task.ticket
-    FOR UPDATE OF task
+    SELECT given.*, project, record_id, partition_no, headers
+    FROM given CROSS JOIN LATERAL (
+        SELECT project, record_id, partition_no, headers FROM task
+        WHERE ticket = given.ticket AND state = given.state AND fencing_token = given.fencing_token
+            AND revision = given.revision AND lease_until IS NOT DISTINCT FROM given.lease_until
+        LIMIT 1 FOR UPDATE
+    ) AS task
 ), numbered AS MATERIALIZED (
     SELECT *, CASE WHEN label IS NULL THEN NULL ELSE nextval('outbox_no') END AS outbox_no,
         CASE WHEN label IS NULL THEN NULL ELSE revision + 1 END AS new_revision
@@ -69,25 +75,41 @@ WITH given AS (
     INSERT INTO annotation (
         annotator, annotation_id, ticket, project, fencing_token, class_name, status, think_time_ms, revision, outbox_no
     )
-    SELECT $1, annotation_id, ticket, project, fencing_token, class_name, status, think_time_ms, new_revision, outbox_no
+    SELECT annotator, annotation_id, ticket, project, fencing_token, class_name, status, think_time_ms, new_revision, outbox_no
     FROM numbered
     ON CONFLICT (annotator, annotation_id) DO NOTHING
-    RETURNING annotation_id
+    RETURNING ticket
 ), accepted AS MATERIALIZED (
-    SELECT numbered.* FROM numbered JOIN kept USING (annotation_id) WHERE label IS NOT NULL
+    SELECT numbered.* FROM numbered JOIN kept USING (ticket) WHERE label IS NOT NULL
 ), answered AS (
     UPDATE task SET
-        state = 2, votes = votes + 1, revision = new_revision,
+        state = 2, votes = votes + 1, revision = revision + 1,
         lease_owner = NULL, leased_at = NULL, lease_until = NULL
-    FROM accepted WHERE task.ticket = accepted.ticket
+    WHERE ticket = ANY (ARRAY (SELECT ticket FROM accepted))
 ), sent AS (
     INSERT INTO outbox (outbox_no, topic, partition_no, key, value, headers, project, revision)
-    SELECT outbox_no, $2, partition_no, convert_to(project || '/' || record_id, 'UTF8'), label,
+    SELECT outbox_no, $1, partition_no, convert_to(project || '/' || record_id, 'UTF8'), label,
         headers, project, new_revision
     FROM accepted
 )
-SELECT annotation_id FROM kept
+SELECT ticket FROM kept
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One annotator's questions."""
+
+    annotator: str
+    questions: Sequence[Question]
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """One annotator's settlements."""
+
+    annotator: str
+    settlements: Sequence[Settlement]
 
 
 class PostgresAnswers:
@@ -97,24 +119,51 @@ class PostgresAnswers:
         self._database = database
         self._labels_topic = labels_topic
         self._on_label = on_label
+        self._looks: Gathering[_Asked, Sequence[Finding]] = Gathering(
+            self._look_all, weight=lambda asked: len(asked.questions)
+        )
+        self._settlements: Gathering[_Settled, frozenset[str]] = Gathering(
+            self._settle_all, weight=lambda settled: len(settled.settlements)
+        )
 
     async def look(self, annotator: str, questions: Sequence[Question]) -> Sequence[Finding]:
-        """One statement, one snapshot."""
-        ids = [question.annotation_id for question in questions]
-        tickets = [question.ticket for question in questions]
-        return [_finding(row) for row in await self._database.fetch(_LOOK, annotator, ids, tickets)]
+        """One statement, one snapshot; shared with others who look now."""
+        return await self._looks.ask(_Asked(annotator, questions))
 
     async def settle(self, annotator: str, settlements: Sequence[Settlement]) -> frozenset[str]:
-        """One statement, one transaction."""
-        columns: list[list[Any]] = list(map(list, zip(*map(_row, settlements), strict=True)))
-        rows = await self._database.fetch(_SETTLE, annotator, self._labels_topic, *columns)
-        kept = frozenset(row["annotation_id"] for row in rows)
-        if any(each.verdict.label and each.annotation.annotation_id in kept for each in settlements):
+        """One statement, one transaction; shared with others who settle now."""
+        return await self._settlements.ask(_Settled(annotator, settlements))
+
+    async def _look_all(self, group: Sequence[_Asked]) -> Sequence[Sequence[Finding]]:
+        asked = [(one.annotator, question) for one in group for question in one.questions]
+        rows = await self._database.fetch(
+            _LOOK,
+            [annotator for annotator, _ in asked],
+            [question.annotation_id for _, question in asked],
+            [question.ticket for _, question in asked],
+        )
+        findings = iter([_finding(row) for row in rows])
+        return [list(islice(findings, len(one.questions))) for one in group]
+
+    async def _settle_all(self, group: Sequence[_Settled]) -> Sequence[frozenset[str]]:
+        # Of several settlements of a task the first goes; the others were judged by a standing that is now past. Rows are
+        # locked in the order of their tickets: nobody waits in a circle.
+        chosen: dict[int, tuple[str, Settlement]] = {}
+        for one in group:
+            for settlement in one.settlements:
+                chosen.setdefault(settlement.standing.ticket, (one.annotator, settlement))
+        rows = [_row(*chosen[ticket]) for ticket in sorted(chosen)]
+        columns: list[list[Any]] = list(map(list, zip(*rows, strict=True)))
+        done = {row["ticket"] for row in await self._database.fetch(_SETTLE, self._labels_topic, *columns)}
+        kept = {id(settlement) for ticket, (_, settlement) in chosen.items() if ticket in done}
+        if any(chosen[ticket][1].verdict.label for ticket in done):
             self._on_label()
-        return kept
+        return [
+            frozenset(each.annotation.annotation_id for each in one.settlements if id(each) in kept) for one in group
+        ]
 
 
-def _row(settlement: Settlement) -> tuple[Any, ...]:
+def _row(annotator: str, settlement: Settlement) -> tuple[Any, ...]:
     standing, annotation, verdict = settlement.standing, settlement.annotation, settlement.verdict
     return (
         standing.ticket,
@@ -122,6 +171,7 @@ def _row(settlement: Settlement) -> tuple[Any, ...]:
         standing.fencing_token,
         standing.lease_until,
         standing.revision,
+        annotator,
         annotation.annotation_id,
         annotation.class_name,
         STATUS_NUMBER[verdict.status],

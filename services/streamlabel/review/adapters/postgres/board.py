@@ -56,7 +56,10 @@ class BoardReading:
 
 
 class PostgresBoard:
-    """Keeps the promises of `ports.QueueBoard`; a reading is shared by all who ask within `max_age_s`, longer where it is dear; 0: none is."""
+    """Keeps the promises of `ports.QueueBoard`.
+
+    A reading is shared by all who ask within `max_age_s`, and longer where it was dear to get; 0: each asks for itself.
+    """
 
     def __init__(self, database: Database, *, clock: Clock, max_age_s: float) -> None:
         self._database = database

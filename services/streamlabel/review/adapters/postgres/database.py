@@ -26,9 +26,11 @@ _PING_INTERVAL_S = 2.0
 _CLIENT_GRACE_S = 1.0
 _SEAL = "lease token seal"
 
-# The queries of this service find their rows by index and take few of them. Without statistics (a fresh table, a queue that was
-# empty when it was analysed) the planner may think otherwise, and a claim would read the whole queue.
+# The queries of this service find their rows by index and take few of them, whatever is in the tables. Without statistics (a
+# fresh table, a queue that was empty when it was analysed) the planner may think otherwise, and a claim would read the whole
+# queue. One plan for ever also saves planning, which would cost more than these queries themselves.
 _PLANNER = {
+    "plan_cache_mode": "force_generic_plan",
     "jit": "off",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",

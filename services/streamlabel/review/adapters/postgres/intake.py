@@ -62,8 +62,10 @@ WITH given AS MATERIALIZED (
 SELECT project, record_id FROM inserted
 """
 _KNOWN_CONTENT = """
-SELECT task.project, task.record_id, content_hash FROM unnest($1::text[], $2::text[]) AS asked (project, record_id)
-JOIN task ON task.project = asked.project AND task.record_id = asked.record_id
+SELECT asked.project, asked.record_id, content_hash FROM unnest($1::text[], $2::text[]) AS asked (project, record_id)
+CROSS JOIN LATERAL (
+    SELECT content_hash FROM task WHERE project = asked.project AND record_id = asked.record_id LIMIT 1
+) AS task
 """
 _NOTIFY = (
     "SELECT pg_notify($1, project || ':' || ready) FROM unnest($2::text[], $3::bigint[]) AS counts (project, ready)"

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from streamlabel.review.adapters.postgres.answers import STATE_OF_NUMBER, STATUS_OF_NUMBER
 from streamlabel.review.adapters.postgres.database import Database
-from streamlabel.review.adapters.postgres.leases import claim_of
+from streamlabel.review.adapters.postgres.leases import MESSAGE_OF_LEASED, claim_of
 from streamlabel.review.ports import Claim
 from streamlabel.review.rules.undoing import PastAnswer
 
@@ -20,7 +20,8 @@ WHERE annotator = $1 AND annotation_id = $2
 """
 
 # The delete waits for a publisher that is numbering this very row, and then lets it go: what has a number is out.
-_TAKE_BACK = """
+_TAKE_BACK = (
+    """
 WITH locked AS MATERIALIZED (
     SELECT ticket, fencing_token, revision FROM task
     WHERE ticket = $3 AND state = 2 AND fencing_token = $4
@@ -40,11 +41,13 @@ WITH locked AS MATERIALIZED (
         state = 1, votes = votes - 1, revision = revision - (SELECT count(*) FROM withdrawn)::integer,
         fencing_token = fencing_token + 1, lease_owner = $1,
         leased_at = clock_timestamp(), lease_until = clock_timestamp() + $5::interval
-    FROM retracted WHERE task.ticket = retracted.ticket
-    RETURNING task.ticket, fencing_token, lease_until
+    WHERE ticket = ANY (ARRAY (SELECT ticket FROM retracted))
+    RETURNING ticket, fencing_token, lease_until
 )
-SELECT ticket, fencing_token, lease_until, message FROM leased JOIN task_payload USING (ticket)
+SELECT ticket, fencing_token, lease_until, message
 """
+    + MESSAGE_OF_LEASED
+)
 
 _CURRENT = """
 SELECT ticket, fencing_token, lease_until, message FROM task JOIN task_payload USING (ticket)

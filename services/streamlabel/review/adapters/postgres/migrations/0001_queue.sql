@@ -39,7 +39,9 @@ CREATE TABLE task (
     autovacuum_analyze_scale_factor = 0.02
 );
 CREATE INDEX task_ready_in_project ON task (project, purpose_rank, priority DESC, ticket) INCLUDE (arrived_at) WHERE state = 0;
-CREATE INDEX task_ready_anywhere ON task (purpose_rank, priority DESC, ticket) WHERE state = 0;
+-- `ticket > 0` is always true. It keeps a claim within one project, which does not say it, from walking past the tasks of
+-- all others in this index: only the claim across projects repeats it.
+CREATE INDEX task_ready_anywhere ON task (purpose_rank, priority DESC, ticket) WHERE state = 0 AND ticket > 0;
 CREATE INDEX task_leased ON task (ticket) WHERE state = 1;
 
 -- What the person looks at; apart, so that rows that change stay small.
