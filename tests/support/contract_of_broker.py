@@ -456,3 +456,19 @@ class BrokerContract:
         assert of(await broker.read_tail(topic, 0, 20, 3)) == [b"7", b"8", b"9"]
         assert len(await broker.read_tail(topic, 0, 60, 1_000)) == 30
         assert of(await broker.read_tail(topic, 0, 0, 5)) == []
+        assert of(await broker.read_tail(topic, 0, 60, 0)) == []
+
+    async def test_read_tail_keeps_no_more_bytes_than_allowed(self, world, broker, group):
+        topic = await world.make_topic(1)
+        appender = broker.appender()
+        await appender.start()
+        await appender.send(topic, 0, [(b"k", b"%02d" % number * 500, ()) for number in range(40)])
+        await appender.stop()
+
+        def numbers(messages):
+            return [int(message.value[:2]) for message in messages]
+
+        assert numbers(await broker.read_tail(topic, 0, 40, 30, max_bytes=5 * 1001)) == [35, 36, 37, 38, 39]
+        assert numbers(await broker.read_tail(topic, 0, 40, 3, max_bytes=5 * 1001)) == [37, 38, 39]
+        assert numbers(await broker.read_tail(topic, 0, 40, 30, max_bytes=1)) == [39]
+        assert len(await broker.read_tail(topic, 0, 40, 100, max_bytes=10**9)) == 40

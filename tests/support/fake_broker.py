@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from streamlabel.runtime.broker import (
+    TAIL_MAX_BYTES,
     AssignmentListener,
     BrokerUnavailableError,
     FencedError,
@@ -296,11 +297,19 @@ class FakeBroker:
     def reader(self, topic: str) -> FakeTopicReader:
         return FakeTopicReader(self, topic)
 
-    async def read_tail(self, topic: str, partition: int, before_offset: int, count: int) -> Sequence[Message]:
+    async def read_tail(
+        self, topic: str, partition: int, before_offset: int, count: int, *, max_bytes: int = TAIL_MAX_BYTES
+    ) -> Sequence[Message]:
         await self.call("read_tail", topic)
         log = self.cluster.partition(topic, partition)
         messages = [message for message in log.read(topic, partition, log.start)[0] if message.offset < before_offset]
-        return messages[-count:]
+        tail: list[Message] = []
+        for message in reversed(messages[-count:] if count else []):
+            max_bytes -= len(message.key) + len(message.value)
+            if tail and max_bytes < 0:
+                break
+            tail.insert(0, message)
+        return tail
 
     async def committed(self, group: str, topic: str, partition: int) -> int | None:
         await self.call("committed", f"{topic}[{partition}]")

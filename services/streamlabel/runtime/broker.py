@@ -15,6 +15,9 @@ from typing import Protocol
 from streamlabel.errors import TransientError
 from streamlabel.runtime.messages import Message, RawRecord
 
+# A few thousand records of the usual size, a few dozen of the largest.
+TAIL_MAX_BYTES = 32 * 1024 * 1024
+
 
 class BrokerUnavailableError(TransientError):
     """The broker, a coordinator or a topic does not answer now; what was asked may or may not have happened."""
@@ -172,8 +175,13 @@ class Broker(Protocol):
 
     def reader(self, topic: str) -> TopicReader: ...
 
-    async def read_tail(self, topic: str, partition: int, before_offset: int, count: int) -> Sequence[Message]:
-        """The last `count` committed messages below `before_offset`, in order; fewer where fewer exist."""
+    async def read_tail(
+        self, topic: str, partition: int, before_offset: int, count: int, *, max_bytes: int = TAIL_MAX_BYTES
+    ) -> Sequence[Message]:
+        """The last `count` committed messages below `before_offset`, in order; fewer where fewer exist.
+
+        Fewer too where keys and values would pass `max_bytes`, but always the last one: what is kept in memory is bounded.
+        """
 
     async def committed(self, group: str, topic: str, partition: int) -> int | None:
         """The group's committed offset, asked from outside the group."""

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka.helpers import create_ssl_context
+from aiokafka.structs import TopicPartition
 
 from streamlabel.errors import ConfigurationError
 from streamlabel.runtime import kafka_reader
+from streamlabel.runtime.broker import TAIL_MAX_BYTES
 from streamlabel.runtime.kafka_producer import KafkaAppender, KafkaLaneProducer
 from streamlabel.runtime.kafka_source import KafkaSource
 from streamlabel.runtime.messages import Message
@@ -99,9 +101,15 @@ class KafkaBroker:
     def reader(self, topic: str) -> kafka_reader.KafkaTopicReader:
         return kafka_reader.KafkaTopicReader(topic, self._options, timeout_s=self._connection.request_timeout_s)
 
-    async def read_tail(self, topic: str, partition: int, before_offset: int, count: int) -> Sequence[Message]:
+    async def read_tail(
+        self, topic: str, partition: int, before_offset: int, count: int, *, max_bytes: int = TAIL_MAX_BYTES
+    ) -> Sequence[Message]:
         return await kafka_reader.read_tail(
-            topic, partition, before_offset, count, self._options, timeout_s=self._connection.request_timeout_s
+            TopicPartition(topic, partition),
+            before_offset,
+            kafka_reader.TailLimits(count, max_bytes),
+            self._options,
+            timeout_s=self._connection.request_timeout_s,
         )
 
     async def committed(self, group: str, topic: str, partition: int) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -15,6 +16,8 @@ from streamlabel.runtime.kafka_client import kafka_call, stop_client, to_message
 from streamlabel.runtime.messages import Message
 
 _READ_TAIL_TIMEOUT_S = 60.0
+# Offsets that are read back first; of large messages these are enough already.
+_FIRST_SPAN = 2_000
 
 
 class KafkaTopicReader:
@@ -68,38 +71,77 @@ class KafkaTopicReader:
         return self._consumer
 
 
-async def read_tail(
-    topic: str, partition: int, before_offset: int, count: int, options: Mapping[str, Any], *, timeout_s: float
-) -> Sequence[Message]:
-    """The last `count` committed messages below `before_offset`.
+@dataclass(frozen=True, slots=True)
+class TailLimits:
+    """How much of the end of a partition is wanted: so many messages, and no more bytes (but at least one message)."""
 
-    Offsets have holes (commit markers, aborted records), so it starts a little further back than `count` and, where
-    that was not enough, twice as far again.
+    count: int
+    max_bytes: int
+
+
+async def read_tail(
+    tp: TopicPartition, before_offset: int, limits: TailLimits, options: Mapping[str, Any], *, timeout_s: float
+) -> Sequence[Message]:
+    """The last committed messages below `before_offset`, within the limits.
+
+    Goes back span by span, each twice as long as the one after it: offsets have holes (commit markers, aborted
+    records), and how many messages fit into the bytes shows only when they are read.
     """
-    tp = TopicPartition(topic, partition)
     async with (
         _assigned(tp, _reader_options(options, timeout_s), timeout_s) as consumer,
-        kafka_call(f"read back {topic}[{partition}]", _READ_TAIL_TIMEOUT_S),
+        kafka_call(f"read back {tp.topic}[{tp.partition}]", _READ_TAIL_TIMEOUT_S),
     ):
         first = (await consumer.beginning_offsets([tp]))[tp]
         # Nothing lies beyond the end: waiting for it would take the whole timeout.
-        before_offset = min(before_offset, (await consumer.end_offsets([tp]))[tp])
-        span = count + count // 4 + 16
-        while True:
-            start = max(first, before_offset - span)
-            tail = await _read_span(consumer, tp, start, before_offset, count)
-            if len(tail) == count or start == first:
-                return tail
-            span *= 2
+        end = min(before_offset, (await consumer.end_offsets([tp]))[tp])
+        span = min(limits.count + limits.count // 4 + 16, _FIRST_SPAN)
+        tail = _Tail(limits)
+        while end > first and not tail.is_full:
+            start = max(first, end - span)
+            tail.put_before(await _read_span(consumer, tp, start, end, limits))
+            end, span = start, span * 2
+        return list(tail.messages)
 
 
-async def _read_span(consumer: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int, count: int) -> list[Message]:
-    tail: deque[Message] = deque(maxlen=count)
+class _Tail:
+    """Messages from the end backwards, as many as the limits allow."""
+
+    def __init__(self, limits: TailLimits) -> None:
+        self._limits = limits
+        self._bytes = 0
+        self.messages: deque[Message] = deque()
+        self.is_full = limits.count < 1
+
+    def put_before(self, span: Sequence[Message]) -> None:
+        """The messages of a span, which all lie before what is here."""
+        for message in reversed(span):
+            size_bytes = len(message.key) + len(message.value)
+            if self.is_full or (self.messages and self._bytes + size_bytes > self._limits.max_bytes):
+                self.is_full = True
+                return
+            self.messages.appendleft(message)
+            self._bytes += size_bytes
+            self.is_full = len(self.messages) == self._limits.count
+
+
+async def _read_span(
+    consumer: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int, limits: TailLimits
+) -> Sequence[Message]:
+    """The messages of a span; of those that pass the limits, the latest."""
+    span: deque[Message] = deque(maxlen=limits.count)
+    span_bytes = 0
     consumer.seek(tp, start)
     while await consumer.position(tp) < end:
         for records in (await consumer.getmany(timeout_ms=200)).values():
-            tail.extend(to_message(record) for record in records if record.offset < end)
-    return list(tail)
+            for message in (to_message(record) for record in records if record.offset < end):
+                if len(span) == limits.count:
+                    span_bytes -= len(span[0].key) + len(span[0].value)
+                span.append(message)
+                span_bytes += len(message.key) + len(message.value)
+                while span_bytes > limits.max_bytes and len(span) > 1:
+                    dropped = span.popleft()
+                    span_bytes -= len(dropped.key) + len(dropped.value)
+    return span
 
 
 async def committed_offset(
