@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -86,8 +87,11 @@ def _listening_inodes(port: int) -> set[str]:
 
 
 def _holds(process: Path, inodes: set[str]) -> bool:
-    try:
-        links = [str(descriptor.readlink()) for descriptor in (process / "fd").iterdir()]
-    except OSError:
-        return False
-    return any(f"socket:[{inode}]" in links for inode in inodes)
+    wanted = {f"socket:[{inode}]" for inode in inodes}
+    # A process that is somebody else's, or a descriptor that was closed meanwhile, is no find.
+    with contextlib.suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if str(descriptor.readlink()) in wanted:
+                    return True
+    return False

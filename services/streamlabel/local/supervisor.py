@@ -16,6 +16,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from streamlabel.errors import ConfigurationError, StreamlabelError
 from streamlabel.local import stack_file
@@ -42,6 +43,7 @@ _WATCH_POLL_S = 2.0
 _LOCK_ATTEMPTS = 10
 
 ApplyTopics = Callable[[Mapping[str, str]], Awaitable[None]]
+MakeUnits = Callable[[DataDir, Path, Mapping[str, int], Mapping[str, str], tuple[str, ...]], list[Unit]]
 
 
 class AlreadyRunningError(StreamlabelError):
@@ -72,9 +74,16 @@ def hold(data: DataDir) -> Iterator[None]:
 class Supervisor:
     """One stack in one data directory, from `run` to its return."""
 
-    def __init__(self, data: DataDir, options: StackOptions, progress: Progress, apply_topics: ApplyTopics) -> None:
+    def __init__(
+        self,
+        data: DataDir,
+        options: StackOptions,
+        progress: Progress,
+        apply_topics: ApplyTopics,
+        make: MakeUnits = make_units,
+    ) -> None:
         self._data, self._options, self._progress = data, options, progress
-        self._apply_topics = apply_topics
+        self._apply_topics, self._make_units = apply_topics, make
         self._stop = asyncio.Event()
         self._topics_there = asyncio.Event()
         self._ready: dict[str, asyncio.Event] = {}
@@ -115,7 +124,7 @@ class Supervisor:
             ports, partitions=self._options.partitions, topic_prefix=self._options.topic_prefix
         )
         for_services = {key: environment[key] for key in environment if key.startswith("STREAMLABEL_KAFKA_")}
-        units = make_units(self._data, cache_dir(), ports, for_services, self._options.services)
+        units = self._make_units(self._data, cache_dir(), ports, for_services, self._options.services)
         states = {unit.name: ProcessState(address=unit.address) for unit in units}
         self._ready = {unit.name: asyncio.Event() for unit in units}
         self._tell(replace(self._state, ports=ports, environment=environment, processes=states))
