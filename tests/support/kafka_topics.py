@@ -23,10 +23,15 @@ def kafka_connection(bootstrap_servers: str) -> KafkaConnection:
 
 
 async def make_topic(
-    connection: KafkaConnection, prefix: str, partitions: int, config: Mapping[str, str] | None = None
+    connection: KafkaConnection,
+    prefix: str,
+    partitions: int,
+    config: Mapping[str, str] | None = None,
+    *,
+    name: str | None = None,
 ) -> str:
-    """A new topic whose partitions all have a leader."""
-    name = f"{prefix}-{uuid.uuid4().hex[:8]}"
+    """A new topic whose partitions all have a leader; its name begins with `prefix` unless given."""
+    name = name or f"{prefix}-{uuid.uuid4().hex[:8]}"
     admin = AIOKafkaAdminClient(bootstrap_servers=connection.bootstrap_servers)
     await admin.start()
     try:

@@ -90,9 +90,11 @@ class KafkaSource:
                 raise OffsetGoneError(self._topic, lost.partition, offset) from error
             # No position yet (the lane has not sought), or a rebalance holds everything back: nothing to read.
             if isinstance(cause, TimeoutError | errors.NoOffsetForPartitionError):
-                self._check_alive()
-                return {}
-            raise
+                fetched = {}
+            else:
+                raise
+        if not fetched:
+            self._check_alive()
         return {
             tp.partition: [to_message(record) for record in records]
             for tp, records in fetched.items()
