@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -124,6 +124,7 @@ class ReviewQueue:
     dead: list[str]
     next_offset: int = 0
     wakes: int = 0
+    refresh: Callable[[], Awaitable[None]] = field(default=lambda: asyncio.sleep(0))
 
     async def feed(self, *values: ReviewTask | bytes, partition: int = 0) -> None:
         """Deliver tasks in one batch."""
@@ -153,7 +154,13 @@ def database_of(dsn: str, *, schema: str = "review", pool_max: int = 10, **more:
 
 @asynccontextmanager
 async def review_queue(
-    dsn: str, *, lease_s: float = 60.0, projects: Sequence[Project] = (), pool_max: int = 10, **limits: float
+    dsn: str,
+    *,
+    lease_s: float = 60.0,
+    projects: Sequence[Project] = (),
+    pool_max: int = 10,
+    labels_topic: str = LABELS_TOPIC,
+    **limits: float,
 ) -> AsyncIterator[ReviewQueue]:
     """A desk on the database at `dsn`; two of them on one database are two replicas."""
     known = KnownProjects(*(projects or [text_project("mail"), text_project("news")]))
@@ -168,7 +175,7 @@ async def review_queue(
         queue.wakes += 1
 
     async def refresh() -> None:
-        return None
+        await queue.refresh()
 
     leases = PostgresLeases(database)
     board = PostgresBoard(database, clock=SystemClock(), max_age_s=0.0)
@@ -185,7 +192,7 @@ async def review_queue(
     desk = ReviewDesk(
         projects=known,
         leases=leases,
-        answers=PostgresAnswers(database, labels_topic=LABELS_TOPIC, on_label=woken),
+        answers=PostgresAnswers(database, labels_topic=labels_topic, on_label=woken),
         past_answers=PostgresPastAnswers(database),
         bell=bell,
         board=board,

@@ -43,6 +43,7 @@ Connection = asyncpg.Connection | PoolConnectionProxy
 _AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # asyncpg lost its place in the protocol: the server cut it off in the middle of something
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -206,8 +207,8 @@ def failures_by_fate() -> Iterator[None]:
     except TimeoutError as error:
         raise TransientError("PostgreSQL does not answer in time") from error
     except _AWAY as error:
-        if isinstance(error, ValueError):  # asyncpg's word for an argument that does not fit its parameter: our defect.
-            raise
+        if isinstance(error, asyncpg.InterfaceError) and "clos" not in str(error):
+            raise  # asyncpg's one type for a connection that is closed(ing) and for being used wrongly, which is our defect.
         raise TransientError(f"PostgreSQL is away: {type(error).__name__}: {error}") from error
 
 

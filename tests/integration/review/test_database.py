@@ -1,0 +1,202 @@
+"""PostgreSQL away, restarted, wrong, old: what the service says and does."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Callable
+
+import asyncpg
+import pytest
+
+from streamlabel.core.desk import AnnotationStatus
+from streamlabel.core.review import Annotation
+from streamlabel.errors import ConfigurationError, TransientError
+from streamlabel.local.ports import choose
+from streamlabel.local.servers import EmbeddedServers
+from streamlabel.review.adapters.postgres import answers, leases
+from streamlabel.review.adapters.postgres.database import Database, DatabaseSettings
+from streamlabel.review.adapters.postgres.migrations import Migration, migrate, migrations
+from streamlabel.runtime.backoff import Backoff
+from streamlabel.runtime.clock import SystemClock
+from streamlabel.runtime.health import Health
+from support.review_queue import database_of, review_queue, task
+
+pytestmark = pytest.mark.integration
+
+
+async def until_it_answers(call: Callable, *arguments: object, **named: object) -> object:
+    """What a client does: try again while the trouble passes."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await call(*arguments, **named)
+            except TransientError:
+                await asyncio.sleep(0.05)
+
+
+async def test_a_restart_in_mid_run_loses_and_doubles_nothing(own_servers: Callable[..., EmbeddedServers]) -> None:
+    servers = own_servers("postgres")
+    async with review_queue(servers.postgres, lease_s=2.0) as queue:
+        await queue.feed(*(task(f"r{i}") for i in range(300)))
+        accepted: Counter[str] = Counter()
+        troubles = 0
+
+        async def person(number: int) -> None:
+            name = f"p{number}"
+            while len(accepted) < 300:
+                leased = await until_it_answers(queue.desk.lease, name, wait_s=0.2)
+                for each in leased:
+                    answer = Annotation(
+                        annotation_id=each.task.key.record_id, lease_token=each.lease.lease_token, class_name="spam"
+                    )
+                    [result] = await until_it_answers(queue.desk.submit, name, [answer])
+                    if result.status in (AnnotationStatus.ACCEPTED, AnnotationStatus.DUPLICATE):
+                        accepted[each.task.key.record_id] += 1
+
+        async def sweep() -> None:
+            nonlocal troubles
+            while len(accepted) < 300:
+                try:
+                    await queue.leases.expire()
+                except TransientError:
+                    troubles += 1
+                await asyncio.sleep(0.02)
+
+        async def kill_and_start() -> None:
+            for _ in range(2):
+                await asyncio.sleep(0.15)
+                servers.kill("postgres")
+                await asyncio.sleep(0.3)
+                servers.restart("postgres")
+
+        async with asyncio.timeout(90):
+            await asyncio.gather(kill_and_start(), sweep(), *(person(number) for number in range(8)))
+        assert troubles > 0
+        assert accepted == Counter({f"r{i}": 1 for i in range(300)})
+        labels = await queue.published()
+        assert Counter(label.key.record_id for label in labels) == accepted
+
+
+async def test_it_waits_for_a_database_that_is_not_there_yet_and_says_so() -> None:
+    health = Health()
+    dsn = f"postgresql://ann:hush-hush@127.0.0.1:{choose(set())}/streamlabel"
+    database = Database(
+        DatabaseSettings(dsn=dsn), health=health, clock=SystemClock(), backoff=Backoff(base_s=0.02, cap_s=0.05)
+    )
+    starting = asyncio.create_task(database.start())
+    await asyncio.sleep(0.3)
+    assert not starting.done()
+    assert "PostgreSQL is away" in health.reasons()["postgres"]
+    assert "hush" not in health.reasons()["postgres"]
+    starting.cancel()
+    await asyncio.wait({starting})
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda dsn: dsn.rsplit("/", 1)[0] + "/no_such_database",
+        lambda dsn: "mysql://ann:hush-hush@127.0.0.1/x",
+        lambda dsn: "postgresql://ann:hush-hush@127.0.0.1:port/x",
+    ],
+    ids=["no such database", "another scheme", "a port that is none"],
+)
+async def test_an_address_that_can_never_work_stops_it_and_shows_no_password(
+    postgres_database: str, spoil: Callable[[str], str]
+) -> None:
+    with pytest.raises(ConfigurationError) as stopped:
+        await database_of(spoil(postgres_database)).start()
+    assert "STREAMLABEL_REVIEW_POSTGRES_DSN" in str(stopped.value)
+    assert "hush" not in f"{stopped.value!r}{stopped.value.__cause__!r}"
+    assert "hush" not in repr(DatabaseSettings(dsn="postgresql://ann:hush-hush@x/y"))
+
+
+async def test_calls_have_a_deadline(postgres_database: str) -> None:
+    database = database_of(postgres_database, pool_max=1, statement_timeout_s=0.6, pool_wait_s=0.1)
+    await database.start()
+    try:
+        with pytest.raises(TransientError):
+            await database.fetch("SELECT pg_sleep(5)")
+        async with database.transaction() as connection:
+            await connection.execute("SELECT 1")
+            with pytest.raises(TransientError, match="in time"):
+                await database.fetch("SELECT 1")
+        assert await database.fetch("SELECT 1")
+    finally:
+        await database.stop()
+
+
+async def test_a_defect_is_not_called_weather(postgres_database: str) -> None:
+    database = database_of(postgres_database)
+    await database.start()
+    try:
+        with pytest.raises(asyncpg.UndefinedTableError):
+            await database.fetch("SELECT * FROM nonsense")
+        with pytest.raises(asyncpg.DataError):
+            await database.fetch("SELECT $1::integer", "not a number")
+    finally:
+        await database.stop()
+
+
+async def test_replicas_that_start_together_migrate_once_and_share_the_seal(postgres_database: str) -> None:
+    databases = [database_of(postgres_database) for _ in range(5)]
+    await asyncio.gather(*(database.start() for database in databases))
+    keys = await asyncio.gather(*(database.seal_key() for database in databases))
+    assert len(set(keys)) == 1
+    assert len(keys[0]) == 32
+    rows = await databases[0].fetch("SELECT number FROM migration ORDER BY number")
+    assert [row["number"] for row in rows] == [migration.number for migration in migrations()]
+    await asyncio.gather(*(database.stop() for database in databases))
+
+
+async def test_two_schemas_of_one_database_are_two_queues(postgres_database: str) -> None:
+    one, two = database_of(postgres_database), database_of(postgres_database, schema='odd "name')
+    for database in (one, two):
+        await database.start()
+    assert await one.seal_key() != await two.seal_key()
+    for database in (one, two):
+        await database.stop()
+
+
+async def test_a_later_schema_and_an_edited_migration_are_refused(postgres_database: str) -> None:
+    connection = await asyncpg.connect(postgres_database)
+    first = Migration(number=1, name="first", sql="CREATE TABLE a (b int)")
+    second = Migration(number=2, name="second", sql="CREATE TABLE c (d int)")
+    assert await migrate(connection, "s", [first]) == 1
+    assert await migrate(connection, "s", [first, second]) == 1
+    assert await migrate(connection, "s", [first, second]) == 0
+    with pytest.raises(ConfigurationError, match="0002_second of a later release"):
+        await migrate(connection, "s", [first])
+    edited = Migration(number=1, name="first", sql="CREATE TABLE a (b bigint)")
+    with pytest.raises(ConfigurationError, match="never edited"):
+        await migrate(connection, "s", [edited, second])
+    broken = Migration(number=3, name="broken", sql="CREATE TABLE e (f int); CREATE TABLE e (f int)")
+    with pytest.raises(asyncpg.DuplicateTableError):
+        await migrate(connection, "s", [first, second, broken])
+    assert await connection.fetchval("SELECT to_regclass('s.e')") is None
+    await connection.close()
+
+
+async def test_the_plans_of_a_fresh_and_of_a_full_table_go_by_the_index(postgres_database: str) -> None:
+    async with review_queue(postgres_database, pool_max=1) as queue:
+        await queue.desk.lease("ann", project="mail")
+        await queue.feed(*(task(f"r{i}") for i in range(500)))
+        for sql, index in (
+            (leases._CLAIM_IN_PROJECT, "task_ready_in_project"),
+            (leases._CLAIM_ANYWHERE, "task_ready_anywhere"),
+            (leases._EXPIRE, "task_leased"),
+            (answers._LOOK, "annotation_pkey"),
+            (answers._SETTLE, "task_pkey"),
+        ):
+            async with queue.database.transaction() as connection:
+                await connection.execute(f"PREPARE p AS {sql}")
+                parameters = ", ".join(["NULL"] * len(set(re.findall(r"\$\d+", sql))))
+                rows = await connection.fetch(f"EXPLAIN EXECUTE p({parameters})")
+                await connection.execute("DEALLOCATE p")
+            plan = "\n".join(row[0] for row in rows)
+            assert index in plan
+            assert "Seq Scan" not in plan, plan
+            if index == "annotation_pkey":
+                assert "(annotation_id = asked.annotation_id)" in plan, plan
