@@ -175,6 +175,7 @@ def config_text(description: ModelDescription, backend: Backend) -> str:
         for tensor in tensors:
             target.add(name=tensor.name, data_type=TRITON_TYPES[tensor.dtype], dims=tensor.shape)
     config.version_policy.latest.num_versions = VERSIONS_SERVED
+    config.dynamic_batching.SetInParent()  # with a delay of 0 too: what waits already is merged
     config.dynamic_batching.max_queue_delay_microseconds = description.max_queue_delay_us
     # The Python backend of the embedded server knows no GPU build; a stock server takes its GPU where it has one.
     group = model_config_pb2.ModelInstanceGroup

@@ -57,7 +57,7 @@ def files_of(repository: Path) -> dict[str, bytes]:
 
 
 def test_entry_for_a_stock_triton_has_the_graph_and_its_configuration(description: Path, repository: Path) -> None:
-    built = build_model(description, repository, Backend.ONNXRUNTIME)
+    built = build_model(edited(description, max_queue_delay_us=500), repository, Backend.ONNXRUNTIME)
 
     assert built.outcome is Outcome.CREATED
     assert built.path == repository / "trivial" / "1"
@@ -75,8 +75,9 @@ def test_entry_for_a_stock_triton_has_the_graph_and_its_configuration(descriptio
 def test_entry_for_the_embedded_triton_adds_the_program_that_runs_the_graph(
     description: Path, repository: Path
 ) -> None:
-    build_model(description, repository, Backend.PYTHON)
+    build_model(edited(description, max_queue_delay_us=0), repository, Backend.PYTHON)
 
+    assert config_of(repository).HasField("dynamic_batching")
     files = files_of(repository)
     assert set(files) == {"trivial/config.pbtxt", "trivial/1/model.onnx", "trivial/1/model.py"}
     assert b"class TritonPythonModel" in files["trivial/1/model.py"]
