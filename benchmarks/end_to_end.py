@@ -30,7 +30,7 @@ from typing import Any
 import uvloop
 from aiokafka import AIOKafkaProducer
 
-from benchmarks.harness import Spread, arguments, machine, percentile, show, write
+from benchmarks.harness import Spread, arguments, cpu_s, machine, percentile, show, write
 from benchmarks.load import Door, KafkaDoor, Reader, StreamlabelDoor
 from streamlabel.cli.connection import Connection, connect
 from streamlabel.cli.project_table import ProjectTable
@@ -88,15 +88,31 @@ class Latency:
     highest_ms: float
 
 
-async def throughput(contender: Contender, client: dict[str, Any], first: int, count: int) -> float:
-    """Records a second, flat out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throughput:
+    """One measurement flat out; `cpu_us` are processor microseconds a record, by process."""
+
+    records_per_s: float
+    cpu_us: dict[str, float]
+
+
+async def throughput(
+    contender: Contender, client: dict[str, Any], groups: dict[str, int], first: int, count: int
+) -> Throughput:
+    """Records a second, flat out, and what each process group of `groups` spends on one."""
     async with Reader(client, contender.topic) as reader:
+        before = {name: cpu_s(group) for name, group in groups.items()}
+        own_before_s = time.process_time()
         began_s = time.monotonic()
         await contender.door.send_all(first, count)
         await reader.until(count, TIMEOUT_S)
         elapsed_s = max(reader.arrivals.seen_s.values()) - began_s
+        spent_s = {name: cpu_s(group) - before[name] for name, group in groups.items()}
+        spent_s["producer and reader"] = time.process_time() - own_before_s
         _expect_each_once(reader, contender, first, count)
-    return count / elapsed_s
+    return Throughput(
+        records_per_s=count / elapsed_s, cpu_us={name: spent / count * 1e6 for name, spent in spent_s.items()}
+    )
 
 
 async def latency(contender: Contender, client: dict[str, Any], first: int, rate: float, seconds: float) -> Latency:
@@ -151,8 +167,8 @@ async def whole_stack(kinds: list[str]) -> AsyncIterator[tuple[Connection, Stack
 
 
 @contextlib.asynccontextmanager
-async def bare_loop(connection: Connection) -> AsyncIterator[None]:
-    """Both hops as processes; they run only while this contender's turn lasts."""
+async def bare_loop(connection: Connection) -> AsyncIterator[dict[str, int]]:
+    """Both hops as processes, by process group; they run only while this contender's turn lasts."""
     hops = []
     for number, (source, target) in enumerate(itertools.pairwise(BARE_TOPICS)):
         command = [sys.executable, "-m", "benchmarks.bare_loop", "--servers", connection.kafka.bootstrap_servers]
@@ -166,10 +182,10 @@ async def bare_loop(connection: Connection) -> AsyncIterator[None]:
             "--partitions",
             str(PARTITIONS),
         ]
-        hops.append(await asyncio.create_subprocess_exec(*command, cwd=REPOSITORY))
+        hops.append(await asyncio.create_subprocess_exec(*command, cwd=REPOSITORY, start_new_session=True))
     try:
         await asyncio.sleep(2.0)
-        yield
+        yield {f"hop {number + 1}": hop.pid for number, hop in enumerate(hops)}
     finally:
         for hop in hops:
             if hop.returncode is None:
@@ -230,9 +246,9 @@ def _text(text: str, number: int) -> str:
 async def measure(kinds: list[str], *, repeats: int, records: int, rate: float, seconds: float) -> dict[str, Any]:
     """All measurements, contenders in turns."""
     facts = machine()
-    rates: dict[str, list[float]] = {kind: [] for kind in kinds}
+    rates: dict[str, list[Throughput]] = {kind: [] for kind in kinds}
     latencies: dict[str, list[Latency]] = {kind: [] for kind in kinds}
-    async with whole_stack(kinds) as (connection, _stack), contenders(connection, kinds) as found:
+    async with whole_stack(kinds) as (connection, stack), contenders(connection, kinds) as found:
         client = connection.kafka.client_options()
         next_number = 0
 
@@ -242,18 +258,19 @@ async def measure(kinds: list[str], *, repeats: int, records: int, rate: float, 
             return first
 
         for contender in found:
-            async with _turn(contender, connection):
+            async with _turn(contender, connection, stack) as groups:
                 await _until_accepted(contender, take)
-                await throughput(contender, client, take(WARM_UP_RECORDS), WARM_UP_RECORDS)
+                await throughput(contender, client, groups, take(WARM_UP_RECORDS), WARM_UP_RECORDS)
         for repeat in range(repeats):
             for contender in found:
-                async with _turn(contender, connection):
-                    rates[contender.kind].append(await throughput(contender, client, take(records), records))
+                async with _turn(contender, connection, stack) as groups:
+                    rate_found = await throughput(contender, client, groups, take(records), records)
+                    rates[contender.kind].append(rate_found)
                     await asyncio.sleep(1.0)
                     waits = await latency(contender, client, take(int(rate * (seconds + WARM_UP_S))), rate, seconds)
                     latencies[contender.kind].append(waits)
                 sys.stderr.write(
-                    f"{repeat + 1}/{repeats} {contender.kind:<8} {rates[contender.kind][-1]:>8,.0f} records/s"
+                    f"{repeat + 1}/{repeats} {contender.kind:<8} {rate_found.records_per_s:>8,.0f} records/s"
                     f"   p50 {waits.p50_ms:.0f} ms  p99 {waits.p99_ms:.0f} ms\n"
                 )
     return {
@@ -272,11 +289,14 @@ async def measure(kinds: list[str], *, repeats: int, records: int, rate: float, 
 
 
 @contextlib.asynccontextmanager
-async def _turn(contender: Contender, connection: Connection) -> AsyncIterator[None]:
-    async with contextlib.AsyncExitStack() as exits:
-        if contender.kind == "bare":
-            await exits.enter_async_context(bare_loop(connection))
-        yield
+async def _turn(contender: Contender, connection: Connection, stack: Stack) -> AsyncIterator[dict[str, int]]:
+    """Gives the process groups at work, by name."""
+    groups = {name: process.pid for name, process in stack.state.processes.items() if process.pid is not None}
+    if contender.kind == "bare":
+        async with bare_loop(connection) as hops:
+            yield {"kafka": groups["kafka"], **hops}
+    else:
+        yield groups
 
 
 async def _until_accepted(contender: Contender, take: Callable[[int], int]) -> None:
@@ -294,9 +314,10 @@ async def _until_accepted(contender: Contender, take: Callable[[int], int]) -> N
             await asyncio.sleep(0.2)
 
 
-def _summary(rates: list[float], latencies: list[Latency]) -> dict[str, Any]:
+def _summary(rates: list[Throughput], latencies: list[Latency]) -> dict[str, Any]:
     return {
-        "records_per_s": Spread.of(rates),
+        "records_per_s": Spread.of([each.records_per_s for each in rates]),
+        "cpu_us_per_record": {name: Spread.of([each.cpu_us[name] for each in rates]) for name in rates[0].cpu_us},
         "p50_ms": Spread.of([each.p50_ms for each in latencies]),
         "p95_ms": Spread.of([each.p95_ms for each in latencies]),
         "p99_ms": Spread.of([each.p99_ms for each in latencies]),
@@ -304,7 +325,7 @@ def _summary(rates: list[float], latencies: list[Latency]) -> dict[str, Any]:
     }
 
 
-def _ratios(kind: str, rates: dict[str, list[float]], latencies: dict[str, list[Latency]]) -> dict[str, float]:
+def _ratios(kind: str, rates: dict[str, list[Throughput]], latencies: dict[str, list[Latency]]) -> dict[str, float]:
     mine, bare = _summary(rates[kind], latencies[kind]), _summary(rates["bare"], latencies["bare"])
     return {
         name: round(mine[name].median / bare[name].median, 3)
@@ -339,6 +360,12 @@ def tell(figures: dict[str, Any]) -> None:
         ),
         rows,
     )
+    spent = [
+        (kind, process, f"{spread.median:.0f}")
+        for kind, each in figures["contenders"].items()
+        for process, spread in each["cpu_us_per_record"].items()
+    ]
+    show("Where the time goes: processor microseconds a record, flat out", ("contender", "process", "µs"), spent)
 
 
 def main() -> None:
