@@ -79,8 +79,8 @@ class Visitor:
     async def press(self, *keys: str) -> None:
         """One key after the other, as fast as the page takes them for meant."""
         for key in keys:
-            await self.page.keyboard.press(key)
             await asyncio.sleep(SETTLE_S)
+            await self.page.keyboard.press(key)
 
     async def focused(self) -> str:
         """A short description of what has the focus."""

@@ -26,7 +26,7 @@ function text(value) {
   const body = h("div", { class: `text text-${size}`, dir: "auto" });
   fill(body, value);
   const isBlank = value.trim() === "";
-  const note = isBlank ? h("p", { class: "payload-note" }, `Only white space, ${number(value.length)} characters.`) : null;
+  const note = isBlank ? h("p", { class: "payload-note" }, `Only white space, ${number(countCharacters(value))} characters.`) : null;
   return still(h("div", { class: "text-frame" }, body, note), isBlank ? "Only white space" : line(value, SPOKEN_CHARACTERS), value);
 }
 
@@ -49,8 +49,13 @@ function fill(body, value) {
     class: "button rest",
     type: "button",
     onclick: () => body.replaceChildren(words(value)),
-  }, `Show all ${number(value.length)} characters`);
+  }, `Show all ${number(countCharacters(value))} characters`);
   body.append(words(value.slice(0, LONGEST_TEXT - (isPair ? 1 : 0))), "… ", rest);
+}
+
+// As people and Python count: a pair of surrogates is one.
+function countCharacters(value) {
+  return value.length - (value.match(/[\ud800-\udbff][\udc00-\udfff]/g)?.length ?? 0);
 }
 
 function features(values) {
