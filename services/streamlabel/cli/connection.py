@@ -17,6 +17,7 @@ from streamlabel.cli.settings import CliSettings
 from streamlabel.local.places import DataDir
 from streamlabel.local.stack_file import client_environment
 from streamlabel.runtime.kafka import KafkaBroker, KafkaConnection
+from streamlabel.runtime.kafka_settings import kafka_connection
 from streamlabel.runtime.settings import env_key, load_settings
 from streamlabel.wire.flow import Names
 from streamlabel.wire.topics import TopicPlan
@@ -85,31 +86,12 @@ def connect(
     known = {} if elsewhere else client_environment(DataDir.at(data_dir, environ))
     settings = load_settings(CliSettings, {**known, **environ, **given})
     return Connection(
-        kafka=kafka_connection(settings),
+        kafka=kafka_connection(settings, "cli"),
         names=Names(settings.kafka_topic_prefix),
         topic_plan=settings.topic_plan,
         ingest_address=settings.cli_ingest_address,
         review_address=settings.cli_review_address,
         review_url=settings.cli_review_url,
-    )
-
-
-def kafka_connection(settings: CliSettings) -> KafkaConnection:
-    """How the command line reaches Kafka."""
-    password = settings.kafka_sasl_password
-    return KafkaConnection(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
-        client_id="streamlabel-cli",
-        security_protocol=settings.kafka_security_protocol,
-        sasl_mechanism=settings.kafka_sasl_mechanism,
-        sasl_username=settings.kafka_sasl_username,
-        sasl_password=password.get_secret_value() if password else None,
-        ssl_ca_file=settings.kafka_ssl_ca_file,
-        ssl_cert_file=settings.kafka_ssl_cert_file,
-        ssl_key_file=settings.kafka_ssl_key_file,
-        session_timeout_s=settings.kafka_session_timeout_s,
-        rebalance_timeout_s=settings.kafka_rebalance_timeout_s,
-        transaction_timeout_s=settings.kafka_transaction_timeout_s,
     )
 
 

@@ -20,6 +20,7 @@ from streamlabel.cli.demo.report import report, write
 from streamlabel.cli.demo.show import Outcome, Show
 from streamlabel.cli.demo.situation import Situation
 from streamlabel.cli.rich_progress import RichProgress
+from streamlabel.core.label import LabelSource
 from streamlabel.errors import ConfigurationError, StreamlabelError
 from streamlabel.local.kafka import KafkaServer
 from streamlabel.local.options import StackOptions
@@ -95,6 +96,9 @@ def demo(
     """
     if endless and (records is not None or exit_when_done):
         raise ConfigurationError("--endless never ends: it does not go with --records or --exit")
+    if report_file is not None and not report_file.absolute().parent.is_dir():
+        raise ConfigurationError(f"the report {report_file} cannot be written: there is no folder {report_file.parent}")
+    began_s = time.monotonic()
     found = scene.Example.find(example)
     data = DataDir.at(data_dir)
     with _progress() as progress:
@@ -112,31 +116,46 @@ def demo(
         run=new_run_name(),
     )
     stream = DigitStream(options.run, digits, rows, project=found.project().name)
-    outcome = run(_perform(options, found, data, stream))
+    outcome = run(_perform(options, found, data, stream, began_s))
     _conclude(outcome)
 
 
-async def _perform(options: DemoOptions, example: scene.Example, data: DataDir, stream: DigitStream) -> Outcome:
+async def _perform(
+    options: DemoOptions, example: scene.Example, data: DataDir, stream: DigitStream, began_s: float
+) -> Outcome:
     async with contextlib.AsyncExitStack() as exits:
         with _progress() as progress:
             stack = await exits.enter_async_context(Stack(data.root, options=StackOptions(), progress=progress))
-        connection = connect(data.root)
+        # Its own stack and no other, whatever the environment names.
+        connection = connect(data.root, environ={})
         project = await scene.install(example, stack, connection)
         show = Show(options, connection, stack, stream, project)
         with _drawing(connection, options) as draw:
             outcome = await show.run(draw)
         if options.report is not None:
             parts = {"kafka": KafkaServer.version, "triton": TritonServer.version, "postgresql": PostgresServer.version}
-            content = report(options.run, outcome.findings, show.ledger, dead_letters=outcome.dead_letters, parts=parts)
+            content = report(
+                options.run,
+                outcome.findings,
+                show.ledger,
+                began_s=began_s,
+                dead_letters=outcome.dead_letters,
+                parts=parts,
+            )
             write(options.report, content)
         return outcome
 
 
 def _conclude(outcome: Outcome) -> None:
     findings = outcome.findings
+    model, human = (
+        f"{findings.by_source.get(source, 0):,} ({dashboard.share(findings.error_rate(source), 2)} wrong)"
+        for source in (LabelSource.MODEL, LabelSource.HUMAN)
+    )
     typer.echo(
-        f"read back: {findings.labelled:,} of {findings.records:,} records have a label, "
-        f"{len(findings.lost):,} lost, {len(findings.duplicated):,} doubled, {outcome.dead_letters:,} dead letters"
+        f"Read back from the labels topic: {findings.labelled:,} of {findings.records:,} records have a label, "
+        f"{len(findings.lost):,} lost, {len(findings.duplicated):,} doubled, {outcome.dead_letters:,} dead letters.\n"
+        f"By the model {model}, by people {human}."
     )
     if outcome.stuck is not None:
         raise outcome.stuck

@@ -64,6 +64,7 @@ class Ledger:
         self.scores = {source: Score() for source in LabelSource}
         self.latencies_ms = {source: array("d") for source in LabelSource}
         self.first_sent_s: float | None = None
+        self.first_labelled_s: float | None = None
         self.last_labelled_s: float | None = None
         self.sent_rate, self.labelled_rate = Rate(), Rate()
         self._outstanding: dict[str, float] = {}
@@ -111,6 +112,7 @@ class Ledger:
             score.judged += 1
             score.wrong += truth != label.class_name
         self.latencies_ms[label.source].append((now_s - sent_s) * 1000)
+        self.first_labelled_s = self.first_labelled_s or now_s
         self.last_labelled_s = self._last_progress_s = now_s
 
     def tick(self, now_s: float) -> None:

@@ -19,9 +19,12 @@ _SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
 
 def report(
-    run: str, findings: Findings, ledger: Ledger, *, dead_letters: int, parts: Mapping[str, str]
+    run: str, findings: Findings, ledger: Ledger, *, began_s: float, dead_letters: int, parts: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The report as plain values; `lost`, `duplicates` and `labels_*` are what the checker found."""
+    """The report as plain values; `lost`, `duplicates` and `labels_*` are what the checker found.
+
+    `first_label_after_s` counts from `began_s`, when the command began: the start of the stack is in it.
+    """
     first_s, last_s = ledger.first_sent_s, ledger.last_labelled_s
     duration_s = last_s - first_s if first_s is not None and last_s is not None else 0.0
     by_source = findings.by_source
@@ -37,6 +40,7 @@ def report(
         "dead_letters": dead_letters,
         "model_error": findings.error_rate(LabelSource.MODEL),
         "human_error": findings.error_rate(LabelSource.HUMAN),
+        "first_label_after_s": round(ledger.first_labelled_s - began_s, 1) if ledger.first_labelled_s else None,
         "duration_s": round(duration_s, 3),
         "records_per_s": round(findings.labelled / duration_s, 1) if duration_s else None,
         "latency_ms": _latency(ledger, *LabelSource),
