@@ -140,7 +140,11 @@ class IdempotentProducer:
                     self._appender = None
                     await appender.stop()
         finally:
+            # Also where it failed: what waits is answered, and nothing more is taken, for nobody writes any longer.
+            self._stopping.set()
             await end([lane.writer for lane in self._lanes.values() if lane.writer is not None])
+            for parcel in (parcel for lane in self._lanes.values() for parcel in lane.parcels):
+                _answer(parcel, [_again(BrokerUnavailableError("the producer has ended"))] * len(parcel.records))
             self._failure.cancel()
             self._check.close()
 

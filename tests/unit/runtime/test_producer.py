@@ -213,6 +213,30 @@ async def test_a_partition_that_does_not_exist_stops_the_process(door):
         await asyncio.wait_for(task, 2)
 
 
+async def test_a_producer_that_ended_by_a_defect_leaves_nobody_waiting(door):
+    held = asyncio.Event()
+
+    async def hold(_: str) -> None:
+        await held.wait()
+        raise ZeroDivisionError("defect")
+
+    door.cluster.fault("before send", hold)
+    producer = door.producer(max_batch_records=1)
+    task = asyncio.create_task(producer.run())
+    first = asyncio.create_task(producer.send([item(b"in hand")]))
+    await until(lambda: ("before send", TOPIC) in door.cluster.calls)
+    queued = asyncio.create_task(producer.send([item(b"queued")]))
+    await asyncio.sleep(0.01)
+    held.set()
+    for send in (first, queued):
+        (answer,) = await asyncio.wait_for(send, 2)
+        assert isinstance(answer, TransientError)
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(task, 2)
+    with pytest.raises(TransientError):
+        await asyncio.wait_for(producer.send([item(b"too late")]), 2)
+
+
 async def test_a_storm_of_faults_keeps_order_and_tells_the_truth(door):
     for _ in range(15):
         door.cluster.fault("before send", TransactionFailedError("spent"))
