@@ -184,7 +184,10 @@ class PaperDesk:
     def _lease_of(self, sheet: Sheet) -> review_pb2.Lease:
         record = sheet.task.record
         lease = review_pb2.Lease(
-            task_id=f"{record.project}/{record.record_id}", lease_token=sheet.token, fencing_token=sheet.fencing
+            task_id=f"{record.project}/{record.record_id}",
+            lease_token=sheet.token,
+            fencing_token=sheet.fencing,
+            lasts_ms=int(self.lease_s * 1000),
         )
         lease.expires_at.FromMilliseconds(int(sheet.until_s * 1000))
         return lease

@@ -60,10 +60,14 @@ async def visit(browser: Browser, host: PageHost) -> AsyncIterator[Visit]:
     async with AsyncExitStack() as exits:
         visitors: list[Visitor] = []
 
-        async def visit(name: str = "ada", project: str = "digits", **context: Any) -> Visitor:
+        async def visit(name: str = "ada", project: str = "digits", *, clock: bool = False, **context: Any) -> Visitor:
             profile = await browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **context})
             exits.push_async_callback(profile.close)
-            visitor = await Visitor.enter(await profile.new_page(), host.url, name=name, project=project)
+            page = await profile.new_page()
+            if clock:
+                # Time can be put forward: `page.clock.fast_forward`.
+                await page.clock.install()
+            visitor = await Visitor.enter(page, host.url, name=name, project=project)
             visitors.append(visitor)
             return visitor
 

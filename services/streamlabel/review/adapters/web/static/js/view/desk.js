@@ -120,7 +120,7 @@ export class DeskView {
     this.hint.replaceChildren();
     if (suggestion && !this.#isList) {
       this.hint.append("The model suggests ", h("strong", {}, name(suggestion.className)), `, ${percent(suggestion.probability ?? 0)}. `);
-      if (!isTouch.matches) this.hint.append(h("span", { class: "hint-key" }, key("Enter"), " accepts"));
+      if (!isTouch.matches) this.hint.append(h("span", { class: "hint-key", "aria-hidden": "true" }, key("Enter"), " accepts"));
     } else if (!suggestion && task.blind) {
       this.hint.append("Asked blind: what the model thinks is not shown.");
     }
@@ -223,9 +223,9 @@ export class DeskView {
   }
 
   #undo(event) {
-    const past = this.#session.undo();
-    if (past) this.#spoken = `Taken back: ${line(past.className, 60)}. `;
-    else this.notices.show({ kind: "nothing-to-undo" });
+    const last = this.#session.history.at(-1);
+    this.#spoken = last ? `Taken back: ${line(last.className, 60)}. ` : "";
+    if (!this.#session.undo()) this.notices.show({ kind: "nothing-to-undo" });
     this.#draw();
     this.#leaveButton(event);
   }
