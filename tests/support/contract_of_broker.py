@@ -418,6 +418,17 @@ class BrokerContract:
         assert of((await read(source, 3_000))[0]) == expected
         await source.stop()
 
+    async def test_calls_for_one_partition_that_come_at_once_keep_their_order(self, world, broker, group):
+        topic = await world.make_topic(1)
+        appender = broker.appender()
+        await appender.start()
+        expected = [b"%03d" % number for number in range(300)]
+        await asyncio.gather(*(appender.send(topic, 0, [record(value)]) for value in expected))
+        await appender.stop()
+        source, _ = await join(broker, topic, group, partitions=1)
+        assert of((await read(source, 300))[0]) == expected
+        await source.stop()
+
     async def test_reader_reads_everything_and_knows_the_end(self, world, broker, group):
         topic = await world.make_topic(2)
         await write(broker, topic, {0: [b"a"], 1: [b"b"]})

@@ -112,7 +112,7 @@ class Appender(Protocol):
     async def start(self) -> None: ...
 
     async def send(self, topic: str, partition: int, records: Sequence[RawRecord]) -> None:
-        """Return once every record is acknowledged, in this order and next to one another's order of calls.
+        """Return once every record is acknowledged. Calls may come at once; those for one partition keep their order.
 
         After any error the appender is spent: some records may be written, some not. Stop it and start another.
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ class _BatchWriter:
         self._options = options
         self._timeout_s = timeout_s
         self._producer: AIOKafkaProducer | None = None
+        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @property
     def _client(self) -> AIOKafkaProducer:
@@ -47,10 +49,13 @@ class _BatchWriter:
         async with kafka_call(f"write to {topic}[{partition}] by {self._what}", self._timeout_s):
             await self._check(topic, partition)
             sent = []
-            for first, batch in self._batches(records):
-                acknowledged = await self._client.send_batch(batch, topic, partition=partition)
-                acknowledged.add_done_callback(_seen)  # One failure is raised; the others need no one's attention.
-                sent.append((first, batch.record_count(), acknowledged))
+            # One at a time: callers that wait for the same partition inside aiokafka are let in in any order, and its
+            # clock for their timeout runs faster the more often one of them has to wait again.
+            async with self._turns[topic, partition]:
+                for first, batch in self._batches(records):
+                    acknowledged = await self._client.send_batch(batch, topic, partition=partition)
+                    acknowledged.add_done_callback(_seen)  # One failure is raised; the others need no one's attention.
+                    sent.append((first, batch.record_count(), acknowledged))
             for first, count, acknowledged in sent:
                 try:
                     await acknowledged
