@@ -38,8 +38,9 @@ class LaneHandlerFactory(Protocol):
 class LaneLimits:
     """How much a lane takes at once.
 
-    An idle lane hands over what is there without waiting; one with a batch under way gathers up to `max_rows` or
-    `max_bytes` (keys and values; one message may exceed it alone), for at most `max_wait_s`.
+    While no call of the handler runs, what is there is handed over without waiting; beside running calls, at most
+    `max_in_flight` of them, a batch gathers up to `max_rows` or `max_bytes` (keys and values; one message may exceed it
+    alone), for at most `max_wait_s`. Handled and not yet committed is at most `max_in_flight` full batches.
     """
 
     max_rows: int = 500

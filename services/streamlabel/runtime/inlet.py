@@ -21,6 +21,7 @@ class Batch:
     """Consecutive messages of one partition, and when the oldest of them was read (on the clock's stopwatch)."""
 
     messages: list[Message]
+    size_bytes: int
     read_at_s: float
 
 
@@ -131,7 +132,7 @@ class Inlet:
         self._bytes -= size
         if len(self._messages) < self._limits.max_rows and self._bytes < self._limits.max_bytes:
             self._unpause(_FULL)
-        return Batch(messages=batch, read_at_s=read_at_s)
+        return Batch(messages=batch, size_bytes=size, read_at_s=read_at_s)
 
     def _clear(self) -> None:
         self._messages.clear()

@@ -46,6 +46,25 @@ class LaneSetting:
     fenced_pause_s: float = 5.0
 
 
+@dataclass(slots=True)
+class _Load:
+    """What is in the hands of a lane."""
+
+    batches: int = 0
+    rows: int = 0
+    size_bytes: int = 0
+
+    def add(self, batch: Batch) -> None:
+        self.batches += 1
+        self.rows += len(batch.messages)
+        self.size_bytes += batch.size_bytes
+
+    def remove(self, batch: Batch) -> None:
+        self.batches -= 1
+        self.rows -= len(batch.messages)
+        self.size_bytes -= batch.size_bytes
+
+
 class OpenLane:
     """Runs until drained or until something goes wrong; used once."""
 
@@ -72,7 +91,8 @@ class OpenLane:
         self._draining = draining
         self._on_committed = on_committed
         self._flights: deque[asyncio.Task[Finished]] = deque()
-        self._uncommitted = 0
+        self._running = 0
+        self._uncommitted = _Load()
         self._troubled = 0
         self._fed = False
         self._launched = asyncio.Event()
@@ -93,18 +113,19 @@ class OpenLane:
         finally:
             await end([feeder, committer, *self._flights])
             lost_position.cancel()
-            self._setting.metrics.batches_ended(self._uncommitted)
+            self._setting.metrics.batches_ended(self._uncommitted.batches)
 
     async def _feed(self) -> None:
         try:
             while True:
-                while self._uncommitted >= self._setting.limits.max_in_flight:
+                while self._is_full():
                     self._landed.clear()
                     await self._landed.wait()
-                batch = await self._inlet.take(lambda: self._uncommitted == 0)
+                batch = await self._inlet.take(lambda: self._running == 0)
                 if batch is None:  # Closed: the lane is draining.
                     return
-                self._uncommitted += 1
+                self._running += 1
+                self._uncommitted.add(batch)
                 self._setting.metrics.batch_started(len(batch.messages))
                 self._flights.append(asyncio.create_task(self._handle(batch)))
                 self._launched.set()
@@ -112,7 +133,23 @@ class OpenLane:
             self._fed = True
             self._launched.set()
 
+    def _is_full(self) -> bool:
+        limits, load = self._setting.limits, self._uncommitted
+        return (
+            self._running >= limits.max_in_flight
+            or load.rows >= limits.max_in_flight * limits.max_rows
+            or load.size_bytes >= limits.max_in_flight * limits.max_bytes
+        )
+
     async def _handle(self, batch: Batch) -> Finished:
+        try:
+            return await self._handle_until_it_succeeds(batch)
+        finally:
+            self._running -= 1
+            self._landed.set()
+            self._inlet.nudge()
+
+    async def _handle_until_it_succeeds(self, batch: Batch) -> Finished:
         attempt = 0
         while True:
             attempt += 1
@@ -156,10 +193,10 @@ class OpenLane:
             while self._flights and self._flights[0].done() and self._flights[0].exception() is None:
                 finished.append(self._flights.popleft().result())
             await self._transact(finished)
-            self._uncommitted -= len(finished)
+            for each in finished:
+                self._uncommitted.remove(each.batch)
             self._setting.metrics.batches_ended(len(finished))
             self._landed.set()
-            self._inlet.nudge()
 
     async def _transact(self, finished: Sequence[Finished]) -> None:
         setting, producer, clock = self._setting, self._producer, self._setting.clock

@@ -257,6 +257,47 @@ async def test_memory_is_bounded_while_the_handler_hangs(lab):
     assert lab.out() == numbers(1_000)
 
 
+async def test_memory_is_bounded_while_the_commit_hangs(lab):
+    broker = FakeBroker(lab.cluster)
+    broker.fetch_rows = 10
+    release = asyncio.Event()
+
+    async def hang(_: str) -> None:
+        await release.wait()
+
+    lab.cluster.fault("before commit", hang)
+    lab.cluster.put(INPUT, 0, *numbers(1_000))
+    async with lab.running(broker, limits=LaneLimits(max_rows=10, max_wait_s=0, max_in_flight=3)):
+        await lab.until(lambda: ("before commit", f"{GROUP}.{INPUT}.0") in lab.cluster.calls)
+        await asyncio.sleep(0.05)
+        assert sum(map(len, lab.handlers.batches)) <= 3 * 10 + 10, (
+            "as much as may wait for a commit, one batch too many"
+        )
+        release.set()
+        await lab.until_out(1_000)
+    assert lab.out() == numbers(1_000)
+
+
+async def test_what_arrives_during_a_transaction_is_in_the_next_one(lab):
+    """Quick handlers are done with it by then; it must not wait for a batch to fill."""
+    at_commit, release = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: str) -> None:
+        at_commit.set()
+        await release.wait()
+
+    lab.cluster.fault("before commit", hang)
+    lab.cluster.put(INPUT, 0, b"0")
+    async with lab.running(limits=LaneLimits(max_rows=1_000, max_wait_s=30, max_in_flight=2)):
+        await at_commit.wait()
+        for value in numbers(20, first=1):
+            lab.cluster.put(INPUT, 0, value)
+            await asyncio.sleep(0.002)
+        release.set()
+        await asyncio.wait_for(lab.until_out(21), 2)
+    assert lab.value("streamlabel_transactions_total", outcome="committed") == 2
+
+
 async def test_bytes_bound_a_batch_and_one_large_message_goes_alone(lab):
     lab.cluster.put(INPUT, 0, b"a" * 40, b"b" * 40, b"c" * 40, b"d" * 900, b"e")
     async with lab.running(limits=LaneLimits(max_rows=100, max_bytes=100)):
