@@ -236,14 +236,15 @@ class _Bar:
     """A progress bar on a terminal's stderr; nothing elsewhere."""
 
     def __init__(self, source: RecordSource, *, enabled: bool) -> None:
+        console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("[progress.description]{task.description}"),
             BarColumn(),
             TaskProgressColumn() if source.form is not SourceFormat.IMAGES else MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not enabled,
+            console=console,
+            disable=not (enabled and console.is_terminal),
             transient=True,
         )
         self._task = self._progress.add_task(source.name, total=source.size, rate="")
