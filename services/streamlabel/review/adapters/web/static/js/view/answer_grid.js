@@ -5,6 +5,9 @@ import { line, name } from "./words.js";
 
 const GAP_PX = 8;
 const LEAST_WIDTH_PX = { narrow: 58, medium: 170, wide: 250 };
+// Where room is short there are no keys to show beside the names.
+const SHORT_PX = 460;
+const LEAST_SHORT_PX = { narrow: 50, medium: 132, wide: 250 };
 
 export class AnswerGrid {
   #buttons = new Map();
@@ -15,11 +18,12 @@ export class AnswerGrid {
     const width = longest <= 4 ? "narrow" : longest <= 16 ? "medium" : "wide";
     for (const definition of classes) this.#buttons.set(definition.name, buttonOf(definition, choose));
     this.node = h("div", { class: `answers answers-${width}`, role: "group", "aria-label": "Classes" }, ...this.#buttons.values());
-    new ResizeObserver(([{ contentRect }]) => this.#arrange(contentRect.width, LEAST_WIDTH_PX[width])).observe(this.node);
+    new ResizeObserver(([{ contentRect }]) => this.#arrange(contentRect.width, width)).observe(this.node);
   }
 
   // As many columns as fit, then no more than it takes, so that no row is left with a single button.
-  #arrange(widthPx, leastPx) {
+  #arrange(widthPx, width) {
+    const leastPx = (widthPx < SHORT_PX ? LEAST_SHORT_PX : LEAST_WIDTH_PX)[width];
     const most = Math.max(1, Math.floor((widthPx + GAP_PX) / (leastPx + GAP_PX)));
     const rows = Math.ceil(this.#buttons.size / most);
     this.node.style.gridTemplateColumns = `repeat(${Math.ceil(this.#buttons.size / rows)}, minmax(0, 1fr))`;

@@ -1,7 +1,7 @@
 // The last answers, small, so that a slip is seen at once.
 
 import { h } from "./dom.js";
-import { name } from "./words.js";
+import { words } from "./words.js";
 
 const LONGEST = 6;
 
@@ -22,7 +22,7 @@ export class Trail {
     }
     for (const entry of past) {
       if (this.#steps.has(entry)) continue;
-      const element = h("li", { class: "step" }, entry.item.media.thumb(), name(entry.className, { class: "step-name" }));
+      const element = h("li", { class: "step" }, entry.item.media.thumb(), h("bdi", { class: "step-name" }, words(entry.className)));
       this.#steps.set(entry, element);
       this.node.append(element);
     }
