@@ -18,6 +18,9 @@ from streamlabel.runtime.kafka_client import kafka_call, stop_client
 from streamlabel.runtime.messages import RawRecord
 
 _ABORT_TIMEOUT_S = 3.0
+# Markers are written after a commit was answered. A transaction that begins before they are is told to come again, and
+# aiokafka does so after 20 ms; this little wait is enough where the brokers are near, and then there is no second one.
+_SETTLE_S = 0.002
 
 
 class _BatchWriter:
@@ -133,8 +136,12 @@ class KafkaLaneProducer(_BatchWriter):
             {**options, "transactional_id": transactional_id, "transaction_timeout_ms": int(timeout_s * 1000)},
             timeout_s=timeout_s,
         )
+        self._committed_at_s = -1.0
 
     async def begin(self) -> None:
+        settled_in_s = self._committed_at_s + _SETTLE_S - time.monotonic()
+        if settled_in_s > 0:
+            await asyncio.sleep(settled_in_s)
         async with kafka_call(f"begin a transaction of {self._what}", self._timeout_s):
             await self._client.begin_transaction()
 
@@ -147,6 +154,7 @@ class KafkaLaneProducer(_BatchWriter):
     async def commit(self) -> None:
         async with kafka_call(f"commit a transaction of {self._what}", self._timeout_s):
             await self._client.commit_transaction()
+        self._committed_at_s = time.monotonic()
 
     async def abort(self) -> None:
         async with kafka_call(f"abort a transaction of {self._what}", _ABORT_TIMEOUT_S):

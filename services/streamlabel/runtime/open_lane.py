@@ -188,22 +188,17 @@ class OpenLane:
                 self._launched.clear()
                 await self._launched.wait()
             # Left in line while it is awaited: whoever cancels the line must find it.
-            finished = [await asyncio.shield(self._flights[0])]
-            self._flights.popleft()
-            while self._flights and self._flights[0].done() and self._flights[0].exception() is None:
-                finished.append(self._flights.popleft().result())
-            await self._transact(finished)
-            for each in finished:
-                self._uncommitted.remove(each.batch)
-            self._setting.metrics.batches_ended(len(finished))
-            self._landed.set()
+            await asyncio.shield(self._flights[0])
+            await self._transact()
 
-    async def _transact(self, finished: Sequence[Finished]) -> None:
+    async def _transact(self) -> None:
         setting, producer, clock = self._setting, self._producer, self._setting.clock
-        plan = Transaction(finished, stage=setting.stage, group=setting.group, refusals=self._refusals)
         began_s = clock.monotonic_s()
         try:
+            # May wait a moment for the end of the transaction before; what finishes meanwhile goes along with this one.
             await producer.begin()
+            finished = self._take_finished()
+            plan = Transaction(finished, stage=setting.stage, group=setting.group, refusals=self._refusals)
             await _all_of([self._send(plan, to, records) for to, records in plan.records.items()])
             # Not beside the sends: the broker checks a transaction's first write to a partition with its coordinator,
             # which answers "busy" while it adds the offsets, and the write would be tried again after a pause.
@@ -213,12 +208,23 @@ class OpenLane:
             setting.metrics.aborted()
             raise
         self._on_committed(plan.next_offset)
+        for each in finished:
+            self._uncommitted.remove(each.batch)
+        self._landed.set()
         now_s = clock.monotonic_s()
         setting.metrics.committed(
             now_s - began_s, stage_s=now_s - plan.read_at_s, end_to_end_s=age_s(plan.first.headers, clock.now_ms())
         )
+        setting.metrics.batches_ended(len(finished))
         for reason, count in plan.dead.items():
             setting.metrics.dead_letter(reason, count)
+
+    def _take_finished(self) -> list[Finished]:
+        """The batches at the front of the line that are done; one that failed stays there, and is found when it leads."""
+        finished = []
+        while self._flights and self._flights[0].done() and self._flights[0].exception() is None:
+            finished.append(self._flights.popleft().result())
+        return finished
 
     async def _send(self, plan: Transaction, to: Destination, records: Sequence[RawRecord]) -> None:
         try:
