@@ -11,7 +11,7 @@ from rich.text import Text
 
 from streamlabel.cli.demo.situation import Situation, SourceView
 
-_WIDE = 100
+_WIDE = 128
 
 
 def line(moment: Situation) -> str:
