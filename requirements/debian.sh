@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The program beside Python that some tests use: a browser. Installs it where this account may; otherwise says so loudly, and
-# the tests that need it say so again when they are skipped. (Prometheus' checker of rules is fetched by its tests themselves.)
+# the tests that need it fail and say so again. (Prometheus' checker of rules is fetched by its tests themselves.)
 set -euo pipefail
 
 missing=()
@@ -26,7 +26,7 @@ cat >&2 <<END
 
   ┌──────────────────────────────────────────────────────────────────────────────
   │ Missing: ${missing[*]}
-  │ Tests that need them will be SKIPPED. To have them run:
+  │ Tests that need them will FAIL. To have them pass:
   │
   │     sudo apt-get install --no-install-recommends ${missing[*]}
   └──────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from streamlabel.cli import dead_letters, labels, model, projects, records, review, services, stack, topics
+from streamlabel.cli import dead_letters, doctor, labels, model, projects, records, review, services, stack, topics
 from streamlabel.cli.demo import command as demo
 from streamlabel.errors import ConfigurationError, StreamlabelError
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for topic in (stack, demo, topics, projects, model, records, review, labels, dead_letters, services):
+for topic in (stack, demo, doctor, topics, projects, model, records, review, labels, dead_letters, services):
     topic.register(app)
 
 

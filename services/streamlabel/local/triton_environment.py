@@ -53,6 +53,12 @@ class TritonEnvironment:
     def caches(self) -> Path:
         return self._site_packages / "pytriton" / "tritonserver" / "caches"
 
+    def version_of(self, distribution: str) -> str:
+        """The version of a package in it; empty where it is not installed."""
+        for folder in self._site_packages.glob(f"{distribution}-*.dist-info"):
+            return folder.name.removeprefix(f"{distribution}-").removesuffix(".dist-info")
+        return ""
+
     def variables(self) -> dict[str, str]:
         """The environment of the server: its stub takes `sys.path` from the `python3` that it finds first in PATH."""
         kept = {
@@ -84,15 +90,25 @@ def ensure(cache: Path, progress: Progress) -> TritonEnvironment:
             f"the embedded Triton runs on Linux x86_64, not on {platform.system()} {platform.machine()}; "
             "point STREAMLABEL_INFERENCE_TRITON_URL of the inference service to a Triton elsewhere"
         )
-    pins = [line for line in lock_text("triton.lock").splitlines() if not line.startswith("#")]
-    fingerprint = hashlib.sha256("\n".join(pins).encode()).hexdigest()[:12]
-    base = cache / f"triton-{TRITON_VERSION}-{fingerprint}"
+    base = _place(cache)
     installed = _installed(base)
     if installed is not None:
         return installed
     with exclusive(cache / f"{base.name}.lock"):
         installed = _installed(base)
         return installed if installed is not None else _install(base, progress)
+
+
+def find(cache: Path) -> TritonEnvironment | None:
+    """The installed Triton; None where there is none yet."""
+    return _installed(_place(cache))
+
+
+def _place(cache: Path) -> Path:
+    """Where it belongs: other pins, another place."""
+    pins = [line for line in lock_text("triton.lock").splitlines() if not line.startswith("#")]
+    fingerprint = hashlib.sha256("\n".join(pins).encode()).hexdigest()[:12]
+    return cache / f"triton-{TRITON_VERSION}-{fingerprint}"
 
 
 def _ready_file(base: Path) -> Path:
