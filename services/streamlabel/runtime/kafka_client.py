@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any
 
 from aiokafka import errors
 
 from streamlabel.errors import ConfigurationError
 from streamlabel.runtime.broker import BrokerUnavailableError, FencedError, TransactionFailedError
-from streamlabel.runtime.messages import Message
+from streamlabel.runtime.messages import Headers, Message
 
 _STOP_TIMEOUT_S = 5.0
 _CLOSE_TIMEOUT_S = 2.0
@@ -51,6 +51,12 @@ async def kafka_call(doing: str, timeout_s: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise BrokerUnavailableError(f"{doing}: no answer from Kafka within {timeout_s:g} s") from error
+    except asyncio.CancelledError as error:
+        # One of aiokafka's own futures was cancelled, not we: an outage as any other, and no reason to vanish.
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise BrokerUnavailableError(f"{doing}: the client gave the call up") from error
     except _FENCED as error:
         raise FencedError(f"{doing}: another producer has taken this transactional id") from error
     except _NOT_ALLOWED as error:
@@ -67,16 +73,16 @@ async def kafka_call(doing: str, timeout_s: float) -> AsyncIterator[None]:
         raise TransactionFailedError(f"{doing}: {error!r}") from error
 
 
-async def stop_client(stop: Callable[[], Awaitable[None]], parts: Callable[[], Iterable[Any]], client: Any) -> None:
+async def stop_client(
+    stop: Callable[[], Coroutine[Any, Any, None]], parts: Callable[[], Iterable[Any]], client: Any
+) -> None:
     """Stop a producer or consumer in the proper way, or within a few seconds in the improper one.
 
     `parts` are the objects whose tasks keep it alive; `client` is its connection pool. Never raises.
     """
     # Of a client in trouble anything may escape (a batch that failed twice is a KeyError): it is taken apart all the same.
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(_STOP_TIMEOUT_S):
-            await stop()
-            return
+    if await _succeeds(stop(), _STOP_TIMEOUT_S):
+        return
     for _ in range(2):  # A task that was awaiting another one shows itself only after the first round.
         orphans = _tasks_of(list(parts()))
         for task in orphans:
@@ -86,9 +92,24 @@ async def stop_client(stop: Callable[[], Awaitable[None]], parts: Callable[[], I
             for task in orphans:
                 if task.done() and not task.cancelled():
                     task.exception()
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-            await client.close()
+    await _succeeds(client.close(), _CLOSE_TIMEOUT_S)
+
+
+async def _succeeds(work: Coroutine[Any, Any, None], timeout_s: float) -> bool:
+    """Whether `work` ends well in time; otherwise it is over all the same.
+
+    Of a client in trouble anything may escape (a batch that failed twice is a KeyError), and nothing of it matters. It
+    runs in a task of its own: aiokafka's fetcher lets the cancellation of its sub-tasks escape from `stop`, and that must
+    not look as if the caller had been cancelled.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task}, timeout=timeout_s)
+        return task.done() and not task.cancelled() and task.exception() is None
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=_CLOSE_TIMEOUT_S)
 
 
 def _tasks_of(owners: list[Any]) -> list[asyncio.Task[Any]]:
@@ -112,7 +133,14 @@ def to_message(record: Any) -> Message:
         offset=record.offset,
         key=record.key or b"",
         value=value or b"",
-        headers=record.headers,
+        headers=_without_nulls(record.headers),
         timestamp_ms=record.timestamp,
         tombstone=value is None,
     )
+
+
+def _without_nulls(headers: Headers) -> Headers:
+    """The headers, a null value as `b""`: Kafka allows null there, and anybody may write it."""
+    if any(value is None for _, value in headers):
+        return tuple((name, value or b"") for name, value in headers)
+    return headers
