@@ -169,9 +169,13 @@ class Process:
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
         component = self._tasks.pop(task, None)
-        if component is None or task.cancelled():
+        if component is None:
             return
-        if (error := task.exception()) is not None:
+        if task.cancelled():
+            # A client library may let a cancellation out that nobody asked for: a component must not vanish by it.
+            if not self.stopping.is_set():
+                self._fail(component.name, RuntimeError("its task was cancelled, and not by its owner"))
+        elif (error := task.exception()) is not None:
             self._fail(component.name, error)
 
     def _fail(self, name: str, error: BaseException) -> None:

@@ -245,3 +245,21 @@ async def test_nothing_is_left_running() -> None:
     process.request_stop("test")
     await life
     assert asyncio.all_tasks() - before - {life} == set()
+
+
+async def test_a_part_whose_task_is_cancelled_from_within_is_a_failure_and_no_silent_end() -> None:
+    process = make()
+    part, go = Part("table", []), asyncio.Event()
+
+    async def given_up() -> None:
+        await go.wait()
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    part.on_run = given_up
+    process.add(part, Phase.RESOURCE)
+    life = await started(process)
+    go.set()
+    assert await life == EXIT_FAILURE
+    assert "cancelled" in process.health.reasons()["table"]
