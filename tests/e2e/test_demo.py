@@ -1,0 +1,193 @@
+"""`streamlabel demo` as a stranger meets it: from nothing to a verdict, and every way in which it may end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamlabel.cli.connection import connect
+from streamlabel.client import ReviewClient
+from streamlabel.core.review import Annotation
+from streamlabel.local import stack_file
+from streamlabel.local.options import StackOptions
+from streamlabel.local.places import DataDir
+from streamlabel.local.stack import Stack
+from support.command_line import clean_environment, streamlabel
+from support.whole_stack import REPOSITORY, DemoRun, verdict, whole_stack
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+DONE_TIMEOUT_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with whole_stack(tmp_path_factory.mktemp("demo")) as running:
+        yield running
+
+
+def living(data: DataDir) -> list[str]:
+    """Processes that mention the data directory on their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            except OSError:
+                continue
+            if str(data.root) in command:
+                found.append(command)
+    return found
+
+
+async def test_a_demo_on_a_running_stack_gives_every_digit_one_label(stack: Stack, tmp_path: Path) -> None:
+    demo = DemoRun(stack, tmp_path, "--records", "1500", "--rate", "0", "--think-time-ms", "0", "--annotators", "3")
+    report = demo.finish(DONE_TIMEOUT_S)
+    assert (report["records_sent"], report["labels_total"], report["lost"], report["duplicates"]) == (1500, 1500, 0, 0)
+    assert report["labels_model"] + report["labels_human"] == 1500
+    # The model card: 91.5 % reach the threshold, 0.6 % of those are wrong; people err in 2 % by default.
+    assert 0.87 < report["labels_model"] / 1500 < 0.96
+    assert report["model_error"] < 0.02
+    assert report["human_error"] < 0.10
+    assert report["latency_ms"]["p50"] <= report["latency_ms"]["p95"] <= report["latency_ms"]["p99"]
+    assert report["records_per_s"] > 0
+    assert set(report["parts"]) == {"kafka", "triton", "postgresql"}
+    assert (await verdict(stack, report["run"], 1500)).findings.clean
+    assert stack_file.is_running(stack.data), "a stack that ran before must run after"
+
+
+async def test_people_at_the_desk_answer_where_no_one_is_simulated(stack: Stack, tmp_path: Path) -> None:
+    arguments = ["--records", "200", "--rate", "0", "--annotators", "0", "--patience", "5"]
+    demo = DemoRun(stack, tmp_path, *arguments)
+    try:
+        async with ReviewClient(connect(stack.data.root, environ={}).review_address) as desk:
+            waiting = await until_waiting(desk, demo)
+            assert demo.running, demo.output
+            # Longer than its patience: with people at the desk there is no such thing.
+            await asyncio.sleep(7)
+            assert demo.running, demo.output
+            while demo.running:
+                for leased in await desk.lease("ada", project="digits", max_tasks=20, wait_s=0.5):
+                    answer = Annotation(
+                        annotation_id=leased.lease.lease_token[:64],
+                        lease_token=leased.lease.lease_token,
+                        class_name="7",
+                    )
+                    await desk.submit("ada", [answer])
+    finally:
+        report = await asyncio.to_thread(demo.finish, 30)
+    assert report["labels_human"] >= waiting > 0
+    assert report["labels_total"] == 200
+    assert 0.5 < report["human_error"] <= 1.0, "Ada said 7 to everything"
+
+
+async def until_waiting(desk: ReviewClient, demo: DemoRun) -> int:
+    """The number of open tasks once it has stopped growing."""
+    last, since = 0, time.monotonic()
+    while time.monotonic() - since < 3:
+        stats = await desk.stats("digits")
+        count = stats[0].open_tasks if stats else 0
+        if count != last or count == 0:
+            last, since = count, time.monotonic()
+        assert demo.running, demo.output
+        await asyncio.sleep(0.2)
+    return last
+
+
+def test_from_nothing_to_a_verdict_and_nothing_left_running(tmp_path: Path) -> None:
+    data = DataDir.at(tmp_path / "data")
+    report_file = tmp_path / "r.json"
+    arguments = ["--records", "300", "--exit", "--report", str(report_file), "--data-dir", str(data.root)]
+    ran = streamlabel("demo", *arguments, timeout_s=200)
+    assert ran.code == 0, ran.out + ran.err
+    assert "300 of 300 records have a label, 0 lost, 0 doubled" in ran.out
+    assert "labelled" in ran.out.splitlines()[0]
+    assert "Traceback" not in ran.err
+    assert json.loads(report_file.read_text())["lost"] == 0
+    assert not stack_file.is_running(data)
+    assert living(data) == []
+
+    again = streamlabel("demo", *arguments, timeout_s=200)
+    assert again.code == 0, again.out + again.err
+    report = json.loads(report_file.read_text())
+    assert (report["records_sent"], report["lost"], report["duplicates"]) == (300, 0, 0)
+    assert report["first_label_after_s"] < 30
+
+
+def read_until(terminal: int, pattern: bytes | None, *, timeout_s: float) -> bytes:
+    """What a terminal shows, colours left out, until `pattern` is on it; None: until the program on it has ended."""
+    screen = b""
+    deadline = time.monotonic() + timeout_s
+    while pattern is None or not re.search(pattern, screen):
+        readable, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert readable, screen[-3000:].decode("utf-8", "replace")
+        try:
+            new = os.read(terminal, 65536)
+        except OSError:  # The other end is closed.
+            return screen
+        screen += re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", new)
+    return screen
+
+
+def test_ctrl_c_on_a_terminal_ends_everything(tmp_path: Path) -> None:
+    data = DataDir.at(tmp_path / "data")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "streamlabel.cli.app", "demo", "--endless", "--data-dir", str(data.root)]
+    environment = clean_environment({"TERM": "xterm-256color", "COLUMNS": "140", "LINES": "40"})
+    with subprocess.Popen(
+        command, env=environment, cwd=REPOSITORY, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as demo:
+        os.close(theirs)
+        try:
+            screen = read_until(ours, rb"labelled +[1-9]", timeout_s=90)
+            demo.send_signal(signal.SIGINT)
+            screen += read_until(ours, None, timeout_s=60)
+            assert demo.wait(60) == 130
+        finally:
+            demo.kill()
+    os.close(ours)
+    assert b"Label yourself" in screen
+    assert b"Traceback" not in screen
+    assert not stack_file.is_running(data)
+    assert living(data) == []
+
+
+def test_a_demo_that_is_stuck_says_where_and_ends_with_an_error(tmp_path: Path) -> None:
+    whole = tmp_path / "data"
+    with Stack(whole, options=StackOptions(services=("ingest", "inference", "routing"))) as without_review:
+        demo = DemoRun(without_review, tmp_path, "--records", "200", "--rate", "0", "--patience", "8")
+        assert demo.process.wait(90) == 1
+    assert "no progress for" in demo.output
+    assert "of 200 records have a label" in demo.output
+    assert "200 predictions" in demo.output
+    assert "The review service does not answer." in demo.output
+    assert "Traceback" not in demo.output
+    report = json.loads(demo.report_file.read_text())
+    assert report["lost"] > 0
+    assert report["lost"] + report["labels_total"] == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--endless", "--exit"], "--endless never ends"),
+        (["--example", "/nowhere"], "/nowhere"),
+        (["--report", "/nowhere/r.json"], "/nowhere"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_starts(tmp_path: Path, arguments: list[str], told: str) -> None:
+    ran = streamlabel("demo", *arguments, "--data-dir", str(tmp_path / "data"))
+    assert ran.code == 78
+    assert told in ran.err
+    assert not (tmp_path / "data").exists()
