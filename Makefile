@@ -35,6 +35,10 @@ up: $(RUN_STAMP) ## Start the stack alone and keep it alive until Ctrl-C
 test: $(DEV_STAMP) system-packages ## Run all tests on real servers. STACK=containers takes them from containers; ARGS="-k review"
 	STACK=$(STACK) $(BIN)/python -m pytest $(ARGS)
 
+.PHONY: test-kills
+test-kills: $(DEV_STAMP) system-packages ## Kill every process ten times at random moments of a demo and count the labels; takes half an hour
+	KILLS=$${KILLS:-10} $(BIN)/python -m pytest tests/e2e/test_kills.py $(ARGS)
+
 .PHONY: check
 check: $(DEV_STAMP) ## Look at the code without running it: style, types, imports between rooms, protos
 	$(BIN)/ruff check .
