@@ -18,7 +18,7 @@ DEV_STAMP := $(VENV)/.streamlabel-dev
 
 .PHONY: help
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 .PHONY: setup
 setup: $(RUN_STAMP) ## Make .venv with everything that running needs, pinned by hash; does nothing where nothing changed
