@@ -1,0 +1,1 @@
+"""The `streamlabel` command: talks to services through their public faces, starts them as processes, never imports them."""

@@ -61,28 +61,12 @@ async def wire(process: Process, settings: InferenceSettings) -> None:
         pictures=pictures,
         log=contracts,
     )
-    stage = ExactlyOnceStage(
-        name="inference",
-        topic=names.topic(RECORDS),
-        group=names.group("inference"),
-        factory=InferenceLanes(
-            prediction=predictor,
-            names=names,
-            tables=(projects, releases),
-            window_records=settings.inference_duplicate_window_records,
-            metrics=process.metrics,
-        ),
-        broker=broker,
-        limits=LaneLimits(
-            max_rows=settings.inference_batch_max_rows,
-            max_bytes=settings.inference_batch_max_bytes,
-            max_wait_s=settings.inference_batch_max_wait_s,
-            max_in_flight=settings.inference_batch_max_in_flight,
-        ),
-        history_messages=settings.inference_duplicate_window_records,
+    lanes = InferenceLanes(
+        prediction=predictor,
+        names=names,
+        tables=(projects, releases),
+        window_records=settings.inference_duplicate_window_records,
         metrics=process.metrics,
-        health=process.health,
-        clock=process.clock,
     )
     watch = ModelWatch(
         triton=triton,
@@ -97,4 +81,26 @@ async def wire(process: Process, settings: InferenceSettings) -> None:
     process.add(models, Phase.RESOURCE)
     process.add(pictures, Phase.RESOURCE)
     process.add(watch, Phase.RESOURCE)
-    process.add(stage, Phase.INTAKE)
+    process.add(_stage(process, settings, names, broker, lanes), Phase.INTAKE)
+
+
+def _stage(
+    process: Process, settings: InferenceSettings, names: Names, broker: KafkaBroker, lanes: InferenceLanes
+) -> ExactlyOnceStage:
+    return ExactlyOnceStage(
+        name="inference",
+        topic=names.topic(RECORDS),
+        group=names.group("inference"),
+        factory=lanes,
+        broker=broker,
+        limits=LaneLimits(
+            max_rows=settings.inference_batch_max_rows,
+            max_bytes=settings.inference_batch_max_bytes,
+            max_wait_s=settings.inference_batch_max_wait_s,
+            max_in_flight=settings.inference_batch_max_in_flight,
+        ),
+        history_messages=settings.inference_duplicate_window_records,
+        metrics=process.metrics,
+        health=process.health,
+        clock=process.clock,
+    )

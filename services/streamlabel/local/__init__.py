@@ -1,0 +1,1 @@
+"""The embedded stack: Apache Kafka, Triton and PostgreSQL themselves, as child processes, and who watches over them."""

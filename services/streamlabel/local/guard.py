@@ -69,4 +69,5 @@ def main() -> None:
         sys.exit(f"guard: cannot start {command[0]}: {error.strerror}")
 
 
-main()
+if __name__ == "__main__":
+    main()
