@@ -69,8 +69,14 @@ def test_a_file_holds_one_idea(path: Path) -> None:
     tree = ast.parse(text)
     assert ast.get_docstring(tree), "a module says what it promises"
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
-            assert node.end_lineno - node.lineno < MAX_FUNCTION_LINES, f"{node.name} in line {node.lineno} is too long"
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert lines_of_work(node) <= MAX_FUNCTION_LINES, f"{node.name} in line {node.lineno} is too long"
+
+
+def lines_of_work(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Without signature and docstring: those of a command are its manual."""
+    work = function.body[1:] if ast.get_docstring(function) else function.body
+    return (work[-1].end_lineno or 0) - work[0].lineno + 1 if work else 0
 
 
 @pytest.mark.parametrize("stage", FLOW, ids=lambda stage: stage.service)
