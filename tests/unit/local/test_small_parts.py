@@ -80,11 +80,11 @@ def test_a_service_sees_no_key_that_it_would_refuse(tmp_path: Path, monkeypatch:
 
 def test_places_follow_flag_then_environment_then_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("HOME", "/me")
     assert DataDir.at(None, {}).root == tmp_path / ".streamlabel"
     assert DataDir.at(None, {"STREAMLABEL_DATA_DIR": "/data"}).root == Path("/data")
     assert DataDir.at("/flag", {"STREAMLABEL_DATA_DIR": "/data"}).root == Path("/flag")
-    assert cache_dir({}) == Path("/home/me/.cache/streamlabel")
+    assert cache_dir({}) == Path("/me/.cache/streamlabel")
     assert cache_dir({"XDG_CACHE_HOME": "/xdg"}) == Path("/xdg/streamlabel")
     assert cache_dir({"XDG_CACHE_HOME": "/xdg", "STREAMLABEL_CACHE_DIR": "/mine"}) == Path("/mine")
 
