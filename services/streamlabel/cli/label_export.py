@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from streamlabel.cli.topic_reading import follow, open_reader, until_end
@@ -10,6 +11,8 @@ from streamlabel.errors import InvalidMessageError
 from streamlabel.runtime.broker import Broker
 from streamlabel.runtime.messages import Message
 from streamlabel.wire import labels
+
+log = logging.getLogger(__name__)
 
 _CHUNK = 1000
 
@@ -40,7 +43,7 @@ async def export(
     """The labels of `project`, in batches: of each record the final one, or every revision in the order it was set.
 
     Ends at the end of the topic as it is now, unless `following`: then every later revision comes as it is set, for ever.
-    Raises InvalidMessageError where a message is no label, naming its place.
+    A message that is no label hides nothing but itself: it is left out, and a warning names its place.
     """
     prefix = f"{project}/".encode()
     async with open_reader(broker, topic) as reader:
@@ -59,12 +62,18 @@ async def export(
 
 
 def _decode(messages: Iterable[Message]) -> list[Label]:
-    return [_decode_one(message) for message in messages if not message.tombstone]
+    found = (_decode_one(message) for message in messages if not message.tombstone)
+    return [label for label in found if label is not None]
 
 
-def _decode_one(message: Message) -> Label:
+def _decode_one(message: Message) -> Label | None:
     try:
-        return labels.decode(message.value)
+        label = labels.decode(message.value)
     except InvalidMessageError as error:
-        place = f"{message.topic}[{message.partition}] at offset {message.offset}"
-        raise InvalidMessageError(error.reason, f"{place}: {error.detail}") from error
+        reason = error.detail
+    else:
+        if label.key.encode() == message.key:
+            return label
+        reason = f"the label of {label.key} lies under key {message.key[:300]!r}"
+    log.warning("left out: %s[%d] at offset %d: %s", message.topic, message.partition, message.offset, reason)
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 
 MAX_CLASSES = 10_000
@@ -21,6 +22,9 @@ class ClassDefinition:
             raise ValueError(
                 f"class name {self.name[:40]!r} must have 1-{MAX_CLASS_NAME_CHARACTERS} characters and no space at its ends"
             )
+        if any(unicodedata.category(character) == "Cc" for character in self.name):
+            # Neither a button nor PostgreSQL can show them.
+            raise ValueError(f"class name {self.name[:40]!r} has control characters")
         if len(self.key) > 1 or (self.key and not self.key.isprintable()) or self.key.isspace():
             raise ValueError(f"key {self.key!r} of class {self.name!r} must be one visible character")
 

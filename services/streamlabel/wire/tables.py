@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from streamlabel.core.control import Gate, Release
 from streamlabel.core.project import Project
+from streamlabel.errors import InvalidMessageError
 from streamlabel.runtime.broker import Broker
 from streamlabel.runtime.health import Health
+from streamlabel.runtime.messages import Message
 from streamlabel.runtime.table import CompactedTable
 from streamlabel.wire import control, projects
+from streamlabel.wire.codec import MALFORMED
 from streamlabel.wire.flow import GATES, PROJECTS, RELEASES, Names
+
+Row = TypeVar("Row", Project, Gate, Release)
 
 # A burst of records of a project that nobody applied must not become a burst of look-ups.
 MISS_MEMORY_S = 1.0
@@ -25,7 +31,7 @@ def project_table(
     """Projects by name."""
     return CompactedTable(
         topic=names.topic(PROJECTS),
-        decode=lambda message: projects.decode(message.value),
+        decode=_decode_project,
         broker=broker,
         health=health,
         on_change=on_change,
@@ -36,7 +42,7 @@ def gate_table(broker: Broker, names: Names, health: Health) -> CompactedTable[G
     """The latest gate by project."""
     return CompactedTable(
         topic=names.topic(GATES),
-        decode=lambda message: control.decode_gate(message.value),
+        decode=_decode_gate,
         broker=broker,
         health=health,
     )
@@ -51,11 +57,33 @@ def release_table(
     """Releases by project and model version."""
     return CompactedTable(
         topic=names.topic(RELEASES),
-        decode=lambda message: control.decode_release(message.value),
+        decode=_decode_release,
         broker=broker,
         health=health,
         on_change=on_change,
     )
+
+
+def _decode_project(message: Message) -> Project:
+    project = projects.decode(message.value)
+    return _under(projects.project_key(project.name), message, project)
+
+
+def _decode_gate(message: Message) -> Gate:
+    gate = control.decode_gate(message.value)
+    return _under(control.gate_key(gate.project), message, gate)
+
+
+def _decode_release(message: Message) -> Release:
+    release = control.decode_release(message.value)
+    return _under(control.release_key(release.project, release.model_version), message, release)
+
+
+def _under(key: bytes, message: Message, row: Row) -> Row:
+    """The row; raises InvalidMessageError MALFORMED where the message lies under another one's key and would replace that."""
+    if message.key != key:
+        raise InvalidMessageError(MALFORMED, f"key {message.key[:300]!r} is not that of the row inside, {key!r}")
+    return row
 
 
 class ProjectFinder:

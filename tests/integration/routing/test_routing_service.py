@@ -51,7 +51,9 @@ async def test_labels_tasks_and_dead_letters_leave_in_the_partition_they_came_in
         1,
         [
             (b"mail/bad", b"\xff not a prediction", ()),
-            (b"x/1", predictions.encode(predicted("1", 0.99, "nobody")), stamp),
+            (b"nobody/1", predictions.encode(predicted("1", 0.99, "nobody")), stamp),
+            (b"mail/other", predictions.encode(predicted("inner", 0.99)), stamp),
+            (b"mail/null", b"\xff", (("ingested-at", None), ("traceparent", None))),
         ],
     )
     environment = {
@@ -62,7 +64,7 @@ async def test_labels_tasks_and_dead_letters_leave_in_the_partition_they_came_in
     async with service("routing", environment):
         made = await pipeline.read(names.topic(LABELS), 100)
         tasks = await pipeline.read(names.topic(REVIEW_TASKS), 100)
-        dead = await pipeline.read(names.dead_letter(names.topic(PREDICTIONS), "routing"), 2)
+        dead = await pipeline.read(names.dead_letter(names.topic(PREDICTIONS), "routing"), 4)
 
     assert len(made) == len(tasks) == 100
     for message in made:
@@ -79,7 +81,12 @@ async def test_labels_tasks_and_dead_letters_leave_in_the_partition_they_came_in
     assert {review_tasks.decode(message.value).decision.score for message in tasks} == {0.5}
 
     reasons = {message.key: dict(message.headers)["dead-letter-reason"] for message in dead}
-    assert reasons == {b"mail/bad": b"MALFORMED", b"x/1": b"UNKNOWN_PROJECT"}
+    assert reasons == {
+        b"mail/bad": b"MALFORMED",
+        b"nobody/1": b"UNKNOWN_PROJECT",
+        b"mail/other": b"MALFORMED",
+        b"mail/null": b"MALFORMED",
+    }
     assert next(message.value for message in dead if message.key == b"mail/bad") == b"\xff not a prediction"
 
 

@@ -139,3 +139,13 @@ def test_a_revision_supersedes_the_one_before_it() -> None:
     assert label(2, 1).revision == 2
     with pytest.raises(ValueError, match="must supersede 2"):
         label(3, 1)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\nb", "\x1b[31m", "a\x7f", "a\x85b"])
+def test_a_class_name_has_no_control_characters(name: str) -> None:
+    with pytest.raises(ValueError, match="control characters"):
+        ClassDefinition(name=name)
+
+
+def test_a_class_may_be_a_composed_emoji() -> None:
+    assert ClassDefinition(name="👩\u200d🔬").name

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamlabel.core.label import Label
+from streamlabel.core.prediction import Prediction
 from streamlabel.errors import InvalidMessageError
 from streamlabel.routing.ports import Arrival, Routed, Routing
 from streamlabel.runtime.messages import Emit, Message, Outcome
 from streamlabel.runtime.table import CompactedTable
 from streamlabel.wire import headers, labels, predictions, review_tasks
+from streamlabel.wire.codec import MALFORMED
 from streamlabel.wire.flow import LABELS, REVIEW_TASKS, Names
 
 
@@ -44,7 +46,7 @@ class RoutingLane:
         outcomes: list[Outcome | None] = []
         for message in batch:
             try:
-                arrival = Arrival(predictions.decode(message.value), headers.ingested_at(message.headers))
+                arrival = Arrival(_read(message), headers.ingested_at(message.headers))
             except InvalidMessageError as error:
                 outcomes.append(error)
             else:
@@ -64,3 +66,15 @@ class RoutingLane:
         else:
             topic, value = self.tasks_topic, review_tasks.encode(routed)
         return (Emit(topic=topic, key=message.key, value=value, headers=headers.carried(message.headers)),)
+
+
+def _read(message: Message) -> Prediction:
+    """The prediction in the message; raises InvalidMessageError where it is none, or lies under another record's key."""
+    prediction = predictions.decode(message.value)
+    key = prediction.record.key
+    if message.key != key.encode():
+        # Passed on, it would become a label that stands under another record's name.
+        raise InvalidMessageError(
+            MALFORMED, f"key {message.key[:300]!r} is not that of the record inside, {str(key)!r}"
+        )
+    return prediction
