@@ -124,6 +124,19 @@ def test_no_tracked_file_names_a_package_index_or_a_machine() -> None:
     assert not guilty
 
 
+def test_the_way_of_a_record_is_told_by_what_is_there() -> None:
+    """Each file that the house's page names exists, and holds the class or function that is said to live in it."""
+    page = (ROOT / "services" / "README.md").read_text()
+    way = page[page.index("## Follow a record") : page.index("## The rooms")]
+    files = re.findall(r"`([a-z_/]+\.py)`", way)
+    assert len(files) > 10
+    assert not [name for name in files if not (HOUSE / name).exists() and not list(HOUSE.glob(f"*/adapters/{name}"))]
+    homes = re.findall(r"`(\w+)` in\s+`([a-z_/]+\.py)`", way)
+    assert len(homes) > 4
+    for name, home in homes:
+        assert re.search(rf"^(class|def) {name}\b", (HOUSE / home).read_text(), re.MULTILINE), f"no {name} in {home}"
+
+
 def test_decisions_are_numbered_without_gaps() -> None:
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "decisions").glob("*.md"))
     assert numbers == list(range(1, len(numbers) + 1))
