@@ -19,6 +19,7 @@ from pathlib import Path
 
 _GUARD = Path(__file__).with_name("guard.py")
 _LOG_LIMIT_BYTES = 16 * 1024 * 1024
+_TAIL_BLOCK_BYTES = 64 * 1024
 _POLL_S = 0.02
 # Marks every child and what it starts; not `STREAMLABEL_…`, because a service refuses keys of that kind that it does not know.
 _OWNER_KEY = "_OWNED_BY_STREAMLABEL"
@@ -229,10 +230,17 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def tail(log: Path, lines: int = 15, *, since_byte: int = 0) -> str:
-    """The last lines of a log, for an error message; nothing from before `since_byte`."""
+    """The last lines of a log; nothing from before `since_byte`, and "" where there is no log."""
     try:
         with log.open("rb") as handle:
-            handle.seek(max(since_byte, log.stat().st_size - 64 * 1024))
-            return "\n".join(handle.read().decode("utf-8", "replace").splitlines()[-lines:])
+            position = handle.seek(0, os.SEEK_END)
+            text = b""
+            # Backwards, block by block: a log may be long, and its end is what is asked for.
+            while position > since_byte and text.count(b"\n") <= lines:
+                start = max(since_byte, position - _TAIL_BLOCK_BYTES)
+                handle.seek(start)
+                text = handle.read(position - start) + text
+                position = start
     except FileNotFoundError:
         return ""
+    return "\n".join(text.decode("utf-8", "replace").splitlines()[-lines:])

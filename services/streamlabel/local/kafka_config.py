@@ -16,6 +16,13 @@ appender.console.type = Console
 appender.console.name = console
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d{ISO8601} %-5p %m (%c{1})%n
+# Hundreds of lines of settings at every start, and a line for every record of metadata, hide what matters.
+logger.settings.name = org.apache.kafka.common.config
+logger.settings.level = warn
+logger.controller.name = org.apache.kafka.controller
+logger.controller.level = warn
+logger.changes.name = state.change.logger
+logger.changes.level = warn
 rootLogger.level = info
 rootLogger.appenderRef.console.ref = console
 """

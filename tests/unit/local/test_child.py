@@ -162,6 +162,14 @@ def test_the_tail_of_a_log_begins_where_this_start_began(tmp_path: Path) -> None
     assert tail(tmp_path / "none.log") == ""
 
 
+def test_the_tail_of_a_long_log_has_as_many_lines_as_were_asked_for(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    log.write_text("".join(f"line {number} {'x' * 100}\n" for number in range(5_000)))
+    lines = tail(log, 3_000).splitlines()
+    assert len(lines) == 3_000
+    assert [lines[0][:9], lines[-1][:9]] == ["line 2000", "line 4999"]
+
+
 def test_a_long_log_is_moved_aside_before_a_start(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     log.write_bytes(b"x" * (16 * 1024 * 1024 + 1))
