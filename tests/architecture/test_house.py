@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from streamlabel.inference.settings import InferenceSettings
 from streamlabel.wire.flow import FLOW, TOPICS, Names, Stage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,6 +136,13 @@ def test_the_way_of_a_record_is_told_by_what_is_there() -> None:
     assert len(homes) > 4
     for name, home in homes:
         assert re.search(rf"^(class|def) {name}\b", (HOUSE / home).read_text(), re.MULTILINE), f"no {name} in {home}"
+
+
+def test_the_front_page_promises_the_default_window() -> None:
+    promised = re.search(r"Within the last ([\d,]+) records", (ROOT / "README.md").read_text())
+    window = InferenceSettings.model_fields["inference_duplicate_window_records"].default
+    assert promised
+    assert promised[1] == f"{window:,}"
 
 
 def test_decisions_are_numbered_without_gaps() -> None:
