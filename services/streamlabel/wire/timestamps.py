@@ -27,8 +27,3 @@ def from_timestamp(message: Timestamp) -> datetime:
 def from_milliseconds(since_epoch_ms: int) -> datetime:
     """The moment `since_epoch_ms` milliseconds after 1970 in UTC; raises OverflowError outside years 1–9999."""
     return _EPOCH + timedelta(milliseconds=since_epoch_ms)
-
-
-def to_milliseconds(moment: datetime) -> int:
-    """Whole milliseconds since 1970."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)

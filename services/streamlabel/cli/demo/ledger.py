@@ -127,7 +127,3 @@ class Ledger:
     def overall_ms(self, share: float, sources: Iterable[LabelSource] = tuple(LabelSource)) -> float | None:
         """A percentile of all latencies."""
         return percentile([each for source in sources for each in self.latencies_ms[source]], share)
-
-    def oldest_outstanding_s(self, now_s: float) -> float:
-        """How long the record that waits longest has been waiting."""
-        return now_s - next(iter(self._outstanding.values()), now_s)

@@ -49,12 +49,6 @@ class SoleComponent:
         self._clock = clock
         self._backoff = backoff
         self._stopped = asyncio.Event()
-        self._current: Component | None = None
-
-    @property
-    def is_active(self) -> bool:
-        """Whether this process has the turn."""
-        return self._current is not None
 
     async def start(self) -> None:
         """Nothing to prepare: a replica that stands by is ready too."""
@@ -94,13 +88,11 @@ class SoleComponent:
         """The component's whole life; a lost lock, its own failure or a stop end it."""
         component = self._make()
         await component.start()
-        self._current = component
         life = asyncio.create_task(component.run(), name=component.name)
         watch = asyncio.create_task(self._watch(connection), name=f"{self.name} turn")
         try:
             await asyncio.wait({life, watch}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._current = None
             await component.stop()
             watch.cancel()
             await asyncio.wait({life, watch})
