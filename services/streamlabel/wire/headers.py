@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from streamlabel.runtime.headers import INGESTED_AT
 from streamlabel.runtime.messages import Headers
 from streamlabel.wire.timestamps import from_milliseconds
 
-INGESTED_AT = "ingested-at"
 TRACEPARENT = "traceparent"
 
 

@@ -25,9 +25,10 @@ from streamlabel.core.record import PayloadKind
 from streamlabel.core.submission import Reason
 from streamlabel.errors import TransientError
 from streamlabel.ingest.rules.partitioning import partition_of
+from streamlabel.runtime.headers import INGESTED_AT
 from streamlabel.v1 import ingest_service_pb2, record_pb2
 from streamlabel.wire import records
-from streamlabel.wire.headers import INGESTED_AT, TRACEPARENT
+from streamlabel.wire.headers import TRACEPARENT
 from support.door import DIGITS, MAIL, PNG, WAVES, project
 from support.pipeline import Pipeline
 from support.running_door import RunningDoor, ids, running_door
