@@ -17,15 +17,13 @@ import typer
 from rich.console import Console
 
 from streamlabel.cli import log_view, stack_view
-from streamlabel.cli.rich_progress import RichProgress
 from streamlabel.errors import ConfigurationError
-from streamlabel.local import stack_file, topics
+from streamlabel.local import stack_file
 from streamlabel.local.options import StackOptions, parse_ports, parse_services
 from streamlabel.local.places import DataDir
 from streamlabel.local.progress import LineProgress, Progress
 from streamlabel.local.stack import Stack
 from streamlabel.local.stack_file import StackPhase
-from streamlabel.local.supervisor import AlreadyRunningError, Supervisor
 
 _STOP_TIMEOUT_S = 120.0
 _POLL_S = 0.1
@@ -87,10 +85,7 @@ def up(
             Stack(data.root, options=options, progress=progress, detached=True).start()
         _tell_running(data)
         return
-    try:
-        asyncio.run(_supervise(data, options))
-    except AlreadyRunningError:
-        _tell_running(data)
+    _supervise(data, options)
 
 
 def down(data_dir: DataDirOption = None) -> None:
@@ -156,14 +151,23 @@ def logs(
         view.follow()
 
 
-async def _supervise(data: DataDir, options: StackOptions) -> None:
-    with _progress() as progress:
-        supervisor = Supervisor(data, options, progress, topics.apply)
-        told = asyncio.create_task(_tell_when_ready(data, progress))
-        try:
-            await supervisor.run()
-        finally:
-            told.cancel()
+def _supervise(data: DataDir, options: StackOptions) -> None:
+    # Imported here: a supervisor needs the Kafka client, which `status` and `logs` need not wait for.
+    from streamlabel.local import topics
+    from streamlabel.local.supervisor import AlreadyRunningError, Supervisor
+
+    async def run() -> None:
+        with _progress() as progress:
+            told = asyncio.create_task(_tell_when_ready(data, progress))
+            try:
+                await Supervisor(data, options, progress, topics.apply).run()
+            finally:
+                told.cancel()
+
+    try:
+        asyncio.run(run())
+    except AlreadyRunningError:
+        _tell_running(data)
 
 
 async def _tell_when_ready(data: DataDir, progress: Progress) -> None:
@@ -184,6 +188,8 @@ def _progress() -> Iterator[Progress]:
     if not console.is_terminal:
         yield LineProgress(sys.stderr)
         return
+    from streamlabel.cli.rich_progress import RichProgress
+
     with RichProgress(console) as bars:
         yield bars
 

@@ -1,0 +1,39 @@
+"""Every command is found by its name alone, and the help knows all of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import typer.main
+
+from streamlabel.cli.app import COMMANDS, make_app
+
+
+def commands_of(words: list[str]) -> set[str]:
+    group = typer.main.get_group(make_app(words))
+    return set(group.commands)
+
+
+def test_the_table_names_exactly_the_commands_that_there_are() -> None:
+    assert commands_of([]) == set(COMMANDS)
+    assert commands_of(["--help"]) == set(COMMANDS)
+
+
+def test_each_command_is_there_when_only_its_own_modules_are() -> None:
+    for name in COMMANDS:
+        assert name in commands_of([name]), name
+
+
+def test_a_command_has_the_same_subcommands_alone_as_among_all() -> None:
+    whole = typer.main.get_group(make_app()).commands
+    for name in COMMANDS:
+        alone = typer.main.get_group(make_app([name])).commands[name]
+        assert getattr(alone, "commands", {}).keys() == getattr(whole[name], "commands", {}).keys(), name
+
+
+def test_status_does_not_wait_for_clients_that_it_does_not_need() -> None:
+    code = "import sys; from streamlabel.cli.app import make_app; make_app(['status']); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "streamlabel.cli.stack" in loaded
+    assert not {"aiokafka", "grpc", "tritonclient", "numpy", "pydantic"} & set(loaded)
