@@ -160,7 +160,8 @@ async def test_killed_again_and_again_every_task_gets_one_label(
     try:
         async with asyncio.timeout(120):
             await asyncio.gather(arrive(), kill_and_start_again())
-            async with service("review", settings):
+            async with service("review", settings), client_of(settings) as client:
+                await client.projects()
                 found = await read_labels(pipeline, total)
     finally:
         for person in people:
