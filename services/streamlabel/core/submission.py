@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, StrEnum
+from types import MappingProxyType
 
 from streamlabel.core.identity import check_project_name, check_record_id
-from streamlabel.core.record import Payload, check_attributes
+from streamlabel.core.record import Payload, PayloadKind, check_attributes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class NewRecord:
 
 
 class Reason(StrEnum):
-    """Why the door turns a record away: stable codes for machines; the detail beside them is for people."""
+    """Why the door turns a record away, or a stage sets its message aside: stable codes; the detail beside them is for people."""
 
     MALFORMED = "MALFORMED"
     UNKNOWN_FIELD = "UNKNOWN_FIELD"
@@ -50,6 +51,18 @@ class Reason(StrEnum):
     CONFLICTING_RECORD = "CONFLICTING_RECORD"
     # The one reason that passes: with RecordStatus.UNAVAILABLE.
     BROKER_UNAVAILABLE = "BROKER_UNAVAILABLE"
+
+
+# What is wrong with a record whose payload is of this kind, and illegal.
+INVALID_PAYLOAD: Mapping[PayloadKind, Reason] = MappingProxyType(
+    {
+        PayloadKind.TEXT: Reason.INVALID_TEXT,
+        PayloadKind.IMAGE: Reason.INVALID_IMAGE,
+        PayloadKind.FEATURES: Reason.INVALID_FEATURES,
+        PayloadKind.JSON: Reason.INVALID_JSON,
+        PayloadKind.URI: Reason.INVALID_URI,
+    }
+)
 
 
 class RecordStatus(Enum):

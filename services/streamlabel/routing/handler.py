@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from streamlabel.core.decision import Decision, Route
 from streamlabel.core.prediction import Prediction
 from streamlabel.core.project import Project
+from streamlabel.core.submission import Reason
 from streamlabel.errors import InvalidMessageError
 from streamlabel.routing.ports import Arrival, Clock, DecisionLog, Gates, Projects, Routed
 from streamlabel.routing.rules.decide import decide
 from streamlabel.routing.rules.results import model_label, review_task
-
-UNKNOWN_PROJECT = "UNKNOWN_PROJECT"
 
 
 class Router:
@@ -33,7 +32,7 @@ class Router:
             name = arrival.prediction.record.key.project
             project = await self._projects.find(name)
             if project is None:
-                routed.append(InvalidMessageError(UNKNOWN_PROJECT, f"no project {name!r} was ever applied"))
+                routed.append(InvalidMessageError(Reason.UNKNOWN_PROJECT, f"no project {name!r} was ever applied"))
                 continue
             decision = self._decide(arrival.prediction, project)
             decisions.append((name, decision))

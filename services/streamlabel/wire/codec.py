@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from streamlabel.core.submission import Reason
 from streamlabel.errors import InvalidMessageError
 
-MALFORMED = "MALFORMED"
+MALFORMED = Reason.MALFORMED
 M = TypeVar("M", bound=Message)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from streamlabel.core.record import PayloadKind, sniff_media_type
-from streamlabel.core.submission import Reason
+from streamlabel.core.submission import INVALID_PAYLOAD, Reason
 from streamlabel.errors import InvalidMessageError
 from streamlabel.v1 import record_pb2
 from streamlabel.wire.timestamps import from_milliseconds, to_timestamp
@@ -27,14 +27,6 @@ from streamlabel.wire.timestamps import from_milliseconds, to_timestamp
 PAYLOAD_KEYS: Mapping[str, PayloadKind] = {kind.value: kind for kind in PayloadKind}
 KEYS = ("record_id", *PAYLOAD_KEYS, "media_type", "event_at", "attributes")
 _KNOWN = frozenset(KEYS)
-
-_INVALID_PAYLOAD: Mapping[PayloadKind, Reason] = {
-    PayloadKind.TEXT: Reason.INVALID_TEXT,
-    PayloadKind.IMAGE: Reason.INVALID_IMAGE,
-    PayloadKind.FEATURES: Reason.INVALID_FEATURES,
-    PayloadKind.JSON: Reason.INVALID_JSON,
-    PayloadKind.URI: Reason.INVALID_URI,
-}
 
 
 def parse(line: bytes | str, project: str) -> record_pb2.Record:
@@ -74,7 +66,7 @@ def from_document(document: Any, project: str) -> record_pb2.Record:
 
 def set_payload(message: record_pb2.Record, kind: PayloadKind, value: Any, *, media_type: Any = None) -> None:
     """Put a JSON value into the message as a payload of `kind`; raises InvalidMessageError with the reason of that kind."""
-    reason = _INVALID_PAYLOAD[kind]
+    reason = INVALID_PAYLOAD[kind]
     if media_type is not None and kind is not PayloadKind.IMAGE:
         raise InvalidMessageError(Reason.UNKNOWN_FIELD, "media_type belongs to image only")
     try:

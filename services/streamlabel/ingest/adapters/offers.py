@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import orjson
 
-from streamlabel.core.record import JsonPayload, Payload
-from streamlabel.core.submission import Reason
+from streamlabel.core.record import JsonPayload, Payload, PayloadKind
+from streamlabel.core.submission import INVALID_PAYLOAD, Reason
 from streamlabel.ingest.rules.admission import Offer, Refusal
 from streamlabel.v1 import record_pb2
 from streamlabel.wire.records import content_hash, derived_record_id, payload_from_message
 from streamlabel.wire.timestamps import from_timestamp
-
-_INVALID_PAYLOAD = {
-    "text": Reason.INVALID_TEXT,
-    "image": Reason.INVALID_IMAGE,
-    "features": Reason.INVALID_FEATURES,
-    "json": Reason.INVALID_JSON,
-    "uri": Reason.INVALID_URI,
-}
 
 
 def offer_of(message: record_pb2.Record) -> Offer | Refusal:
@@ -32,7 +24,7 @@ def offer_of(message: record_pb2.Record) -> Offer | Refusal:
         payload = payload_from_message(message.payload)
         _check_json(payload)
     except ValueError as error:
-        return Refusal(message.record_id, _INVALID_PAYLOAD[kind], str(error))
+        return Refusal(message.record_id, INVALID_PAYLOAD[PayloadKind(kind)], str(error))
     if message.HasField("event_at"):
         try:
             from_timestamp(message.event_at)
