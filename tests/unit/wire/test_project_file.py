@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from streamlabel.core.project import CertifiedPolicy, ImageEncoder, ReviewAllPolicy
 from streamlabel.errors import ConfigurationError
-from streamlabel.wire.project_file import load_project, parse_project
+from streamlabel.wire.project_file import RESERVED_KEYS, load_project, parse_project
+
+PAGE_KEYS = Path(__file__).parents[3] / "services/streamlabel/review/adapters/web/static/js/keys.js"
 
 GOOD = """\
 project: digits
@@ -39,6 +42,13 @@ def test_a_whole_file_becomes_a_project() -> None:
 def test_classes_get_keys_that_are_easy_to_remember() -> None:
     keys = {each.name: each.key for each in parse_project(GOOD).taxonomy.classes}
     assert keys == {"0": "0", "1": "1", "two": "t", "blue": "2", "u": "3"}  # u undoes in the page: never a class
+
+
+def test_no_class_gets_a_key_that_means_something_in_the_page() -> None:
+    """The page's own single keys, as it lists them; a class may still take one by hand."""
+    listed = re.findall(r"keys: \[(.*?)\]", PAGE_KEYS.read_text())
+    single = {key for keys in listed for key in re.findall(r'"(.)"', keys)} - {" "}
+    assert single == set(RESERVED_KEYS)
 
 
 def test_a_large_taxonomy_gets_no_keys_by_default() -> None:
