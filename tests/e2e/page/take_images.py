@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -43,7 +44,9 @@ async def new_desk() -> PaperDesk:
     return desk
 
 
-async def take(browser: Browser, url: str, *, name: str, project: str, answers: int, scheme: str, look: dict) -> None:
+async def take(
+    browser: Browser, url: str, *, name: str, project: str, answers: int, scheme: Any, look: dict[str, Any]
+) -> None:
     """One picture, after some answers."""
     context = await browser.new_context(**look, color_scheme=scheme, reduced_motion="reduce")
     visitor = await Visitor.enter(await context.new_page(), url, name="Ada", project=project)

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 from support.page_host import PageHost
 from support.page_samples import digit_tasks
 from support.page_visitor import Visit, eventually
-from support.paper_desk import PaperDesk
+from support.paper_desk import ACCEPTED, PaperDesk
 
 
 async def test_answers_given_offline_are_kept_told_of_and_sent(visit: Visit, desk: PaperDesk, host: PageHost) -> None:
@@ -56,6 +56,25 @@ async def test_an_answer_survives_a_reload_that_comes_before_the_network(
     await expect(ada.page.get_by_role("heading", name="The service is not ready")).to_be_visible()
     host.down = False
     await eventually(lambda: desk.answers() == {"digits/d-0000": "7"}, timeout_s=20)
+
+
+async def test_leases_that_run_out_while_the_service_is_away_cost_no_answer_and_show_no_task_twice(
+    visit: Visit, desk: PaperDesk, host: PageHost
+) -> None:
+    desk.lease_s = 3.0
+    ada = await visit()
+    await ada.sees("d-0000")
+    host.down = True
+    await ada.press("0", "1")
+    await ada.sees("d-0002")
+    await ada.page.wait_for_timeout(4_000)
+    host.down = False
+    for number in range(2, 8):
+        await expect(ada.record).to_have_text(f"d-{number:04d}", timeout=20_000)
+        await ada.press(str(number))
+    await eventually(lambda: len(desk.answers()) == 8)
+    assert desk.answers() == {f"digits/d-{number:04d}": str(number) for number in range(8)}
+    assert set(desk.statuses.values()) == {ACCEPTED}
 
 
 async def test_undo_while_offline_takes_back_what_could_not_leave(

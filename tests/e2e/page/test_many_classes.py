@@ -13,8 +13,7 @@ Kind = project_pb2.PayloadKind
 
 AREAS = ("card", "transfer", "top_up", "exchange", "account", "travel", "cash", "loan", "pin", "fee")
 CASES = ("arrival", "delay", "refund", "limit", "stolen", "expiry", "fraud", "change", "cancel", "support", "balance")
-CASES += ("pending", "failed", "reverted", "charged")
-CLASSES = [f"{area}_{case}" for area in AREAS for case in CASES]
+CLASSES = [f"{area}_{case}" for area in AREAS for case in (*CASES, "pending", "failed", "reverted", "charged")]
 
 
 async def messages(visit: Visit, desk: PaperDesk, *, classes: list[str] | list[tuple[str, str]] = CLASSES) -> Visitor:

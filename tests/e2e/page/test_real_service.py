@@ -107,8 +107,11 @@ async def test_killed_under_a_working_person_no_answer_is_lost_or_doubled(
         await process.wait()
         await answer(ada, 1)
     async with review(settings):
-        await answer(ada, TASKS - 15)
-        await expect(page.get_by_role("heading", name="All caught up")).to_be_visible(timeout=30_000)
+        # No count here: where an answer crossed with a new lease of its task, the task may rightly be asked again.
+        caught_up = page.get_by_role("heading", name="All caught up")
+        async with asyncio.timeout(60):
+            while not await caught_up.is_visible():
+                await ada.press("Enter")
         found = await pipeline.read(pipeline.names.topic(LABELS), TASKS, timeout_s=60, linger_s=1.5)
         await page.context.close()
     assert ada.faults == []

@@ -149,6 +149,20 @@ test("leases are kept alive, and one that is lost leaves the table", async () =>
   hand.stop();
 });
 
+test("with a task in hand nobody waits at the counter, and new tasks still come", async () => {
+  const service = new Service(1);
+  const hand = handOf(service);
+  hand.start();
+  await until(() => hand.items.length === 1 && hand.isDry);
+  service.waiting.push(leased(5));
+  await until(() => hand.items.length === 2);
+  assert.ok(service.asked("LeaseTasks").every(({ waitMs }) => waitMs === 0));
+  hand.remove(hand.current);
+  hand.remove(hand.current);
+  await until(() => service.asked("LeaseTasks").some(({ waitMs }) => waitMs > 0));
+  hand.stop();
+});
+
 test("a service that is away is asked again, by itself", async () => {
   const service = new Service(1);
   let failures = 2;
@@ -161,12 +175,44 @@ test("a service that is away is asked again, by itself", async () => {
   hand.stop();
 });
 
+test("a task that comes anew while it is in hand is not in hand twice, and is answered under the new lease", async () => {
+  const service = new Service(2);
+  const hand = handOf(service);
+  hand.start();
+  await until(() => hand.items.length === 2 && hand.isDry);
+  service.waiting.push({ lease: { taskId: "p/0", leaseToken: "token-anew" }, task: {} }, leased(7));
+  await until(() => hand.items.length === 3);
+  assert.deepEqual(ids(hand), ["p/0", "p/1", "p/7"]);
+  assert.equal(hand.current.lease.token, "token-anew");
+  hand.stop();
+});
+
+test("a task that comes anew while its answer is on its way is not asked again", async () => {
+  const service = new Service(0);
+  let isAway = true;
+  service.fail = (method) => { if (isAway && method === "SubmitAnnotations") throw away(); };
+  const outbox = new Outbox(service.call);
+  const step = outbox.submit("ada", answer(4), "p/4", { token: "token-old" });
+  await until(() => outbox.trouble !== null);
+  service.waiting.push(leased(4), leased(5));
+  const hand = new Hand(service.call, { annotator: "ada", project: "p", ahead: 3, prepare: () => ({}), reclaim: (id, token) => outbox.reclaim(id, token) });
+  hand.start();
+  await until(() => hand.items.length === 1);
+  assert.deepEqual(ids(hand), ["p/5"]);
+  assert.equal(memory.unsent()[0].annotation.leaseToken, "token-4");
+  isAway = false;
+  outbox.tryNow();
+  assert.equal((await step.done).status, Status.ACCEPTED);
+  assert.equal(service.asked("SubmitAnnotations").at(-1).annotations[0].leaseToken, "token-4");
+  hand.stop();
+});
+
 const answer = (number) => ({ annotationId: `a-${number}`, className: "x", thinkTimeMs: 1 });
 
 test("answers given while one is under way leave together, in order", async () => {
   const service = new Service(0);
   const outbox = new Outbox(service.call);
-  const steps = [1, 2, 3].map((number) => outbox.submit("ada", answer(number), { token: `t${number}` }));
+  const steps = [1, 2, 3].map((number) => outbox.submit("ada", answer(number), `p/${number}`, { token: `t${number}` }));
   const verdicts = await Promise.all(steps.map(({ done }) => done));
   assert.deepEqual(verdicts.map(({ status }) => status), Array(3).fill(Status.ACCEPTED));
   assert.deepEqual(service.asked("SubmitAnnotations").flatMap(({ annotations }) => annotations.map(({ leaseToken }) => leaseToken)), ["t1", "t2", "t3"]);
@@ -178,10 +224,10 @@ test("while the service is away answers are kept, told of, and sent when it is b
   let isAway = true;
   service.fail = () => { if (isAway) throw away(); };
   const outbox = new Outbox(service.call);
-  const step = outbox.submit("ada", answer(1), { token: "t1" });
+  const step = outbox.submit("ada", answer(1), `p/${1}`, { token: "t1" });
   await until(() => outbox.trouble !== null);
   assert.equal(outbox.unsent, 1);
-  assert.deepEqual(memory.unsent(), [{ annotation: { ...answer(1), leaseToken: "t1" }, annotator: "ada" }]);
+  assert.deepEqual(memory.unsent(), [{ annotation: { ...answer(1), leaseToken: "t1" }, annotator: "ada", taskId: "p/1" }]);
   isAway = false;
   outbox.tryNow();
   assert.equal((await step.done).status, Status.ACCEPTED);
@@ -189,7 +235,7 @@ test("while the service is away answers are kept, told of, and sent when it is b
 });
 
 test("what an earlier page left is sent under its own name and id", async () => {
-  memory.keepUnsent({ ...answer(7), leaseToken: "t7" }, "bob");
+  memory.keepUnsent({ annotation: { ...answer(7), leaseToken: "t7" }, annotator: "bob", taskId: "p/7" });
   const service = new Service(0);
   const outbox = new Outbox(service.call);
   outbox.adopt(memory.unsent());
@@ -204,7 +250,7 @@ test("one answer that is refused does not hold up the others", async () => {
     if (annotations.some(({ annotationId }) => annotationId === "a-2")) throw new CallError("invalid_argument", "no");
   };
   const outbox = new Outbox(service.call);
-  const steps = [1, 2, 3].map((number) => outbox.submit("ada", answer(number), { token: `t${number}` }));
+  const steps = [1, 2, 3].map((number) => outbox.submit("ada", answer(number), `p/${number}`, { token: `t${number}` }));
   const verdicts = await Promise.all(steps.map(({ done }) => done));
   assert.deepEqual(verdicts.map(({ status }) => status), [Status.ACCEPTED, Status.REJECTED, Status.ACCEPTED]);
 });
@@ -215,15 +261,15 @@ test("an answer that has not left is cancelled without a call; one that was trie
   service.fail = () => { if (isAway) throw away(); };
   const outbox = new Outbox(service.call);
   const lease = { token: "t1" };
-  const tried = outbox.submit("ada", answer(1), lease);
+  const tried = outbox.submit("ada", answer(1), `p/${1}`, lease);
   await until(() => outbox.trouble !== null);
-  const untried = outbox.submit("ada", answer(2), { token: "t2" });
+  const untried = outbox.submit("ada", answer(2), `p/${2}`, { token: "t2" });
   assert.equal(outbox.cancel(untried), true);
   assert.equal(outbox.cancel(tried), false);
   lease.token = null;
   // Its lease is gone until it is taken back: the first answer must still leave under the old one.
   const back = outbox.takeBack("ada", "a-1", lease);
-  const again = outbox.submit("ada", answer(3), lease);
+  const again = outbox.submit("ada", answer(3), `p/${3}`, lease);
   isAway = false;
   outbox.tryNow();
   await Promise.all([tried.done, back.done, again.done]);

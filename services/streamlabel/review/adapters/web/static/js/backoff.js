@@ -17,7 +17,7 @@ export class Backoff {
   }
 }
 
-// Resolves after `delayMs`, or at once when `signal` aborts or the browser says that the network is back.
+// Resolves after `delayMs` (never by itself, where that is Infinity), or at once when `signal` aborts or the browser says that the network is back.
 export function pause(delayMs, signal) {
   return new Promise((resolve) => {
     const done = () => {
@@ -26,7 +26,7 @@ export function pause(delayMs, signal) {
       signal?.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, delayMs);
+    const timer = delayMs === Infinity ? 0 : setTimeout(done, delayMs);
     addEventListener("online", done);
     signal?.addEventListener("abort", done);
     if (signal?.aborted) done();

@@ -64,8 +64,8 @@ export const memory = {
     write("today", [day, annotator, Math.max(0, this.answersOn(day, annotator) + step)].join("\n"));
   },
 
-  keepUnsent(annotation, annotator) {
-    write(UNSENT + annotation.annotationId, JSON.stringify({ annotation, annotator }));
+  keepUnsent(entry) {
+    write(UNSENT + entry.annotation.annotationId, JSON.stringify(entry));
   },
   forgetUnsent(annotationId) {
     write(UNSENT + annotationId, null);

@@ -5,6 +5,7 @@ import { Backoff, pause } from "../backoff.js";
 
 const LONG_POLL_MS = 25_000;
 const POLL_SLACK_MS = 10_000;
+const DRY_PERIOD_MS = 2_000;
 const BEAT_MS = 1_000;
 const HEARTBEATS_PER_LEASE = 3;
 const DEFAULT_LEASE_MS = 60_000;
@@ -40,6 +41,7 @@ export class Hand extends EventTarget {
   #call;
   #who;
   #prepare;
+  #reclaim;
   #ahead;
   #life = new AbortController();
   #wanted = null;
@@ -51,12 +53,14 @@ export class Hand extends EventTarget {
   isDry = false;
   trouble = null;
 
-  constructor(call, { annotator, project, ahead, prepare }) {
+  // `reclaim(taskId, token)` is asked about each task that comes: true where its answer is on its way already.
+  constructor(call, { annotator, project, ahead, prepare, reclaim = () => false }) {
     super();
     this.#call = call;
     this.#who = { annotator, project };
     this.#ahead = ahead;
     this.#prepare = prepare;
+    this.#reclaim = reclaim;
   }
 
   get current() {
@@ -112,6 +116,10 @@ export class Hand extends EventTarget {
     this.#hurry?.abort();
   }
 
+  get #missing() {
+    return this.#ahead + 1 - this.items.length;
+  }
+
   #changed() {
     this.dispatchEvent(new Event("change"));
   }
@@ -124,16 +132,16 @@ export class Hand extends EventTarget {
     const { signal } = this.#life;
     const backoff = new Backoff();
     while (!signal.aborted) {
-      const missing = this.#ahead + 1 - this.items.length;
-      if (missing <= 0) {
-        await new Promise((resolve) => {
-          this.#wanted = resolve;
-          signal.addEventListener("abort", resolve, { once: true });
-        });
+      if (this.#missing <= 0) {
+        await this.#untilWanted(Infinity);
         continue;
       }
+      // With tasks in hand nobody waits at the counter: a call still waiting there when the person leaves would take
+      // the very tasks that are being given back.
+      if (this.isDry && this.items.length > 0) await this.#untilWanted(DRY_PERIOD_MS);
+      if (signal.aborted) return;
       try {
-        await this.#lease(missing, signal);
+        if (this.#missing > 0) await this.#lease(this.#missing, signal);
         backoff.reset();
       } catch (error) {
         if (signal.aborted) return;
@@ -145,9 +153,17 @@ export class Hand extends EventTarget {
     }
   }
 
+  // Until a task leaves the hand, or for `mostMs`.
+  #untilWanted(mostMs) {
+    const wanted = new AbortController();
+    this.#wanted = () => wanted.abort();
+    return pause(mostMs, AbortSignal.any([this.#life.signal, wanted.signal]));
+  }
+
   async #lease(missing, signal) {
     // Ask at once first, so that an empty queue shows as such; then wait for what comes.
-    let { fresh, again, isDry } = await this.#ask(missing, this.isDry ? LONG_POLL_MS : 0, signal);
+    const waitMs = this.isDry && this.items.length === 0 ? LONG_POLL_MS : 0;
+    let { fresh, again, isDry } = await this.#ask(missing, waitMs, signal);
     if (again.length > 0 && !isDry) {
       // Skipped ones stand before the others again: with those in hand, look behind them.
       const more = await this.#ask(missing - fresh.length + this.#skipped.size - again.length, 0, signal);
@@ -166,12 +182,20 @@ export class Hand extends EventTarget {
   async #ask(maxTasks, waitMs, signal) {
     const message = { ...this.#who, maxTasks, waitMs };
     const { tasks = [] } = await this.#call("LeaseTasks", message, { signal, limitMs: waitMs + POLL_SLACK_MS });
-    const items = tasks.map((leased) => new Item(leased, this.#prepare));
+    const items = tasks.filter(({ lease }) => !this.#isKnown(lease)).map((leased) => new Item(leased, this.#prepare));
     return {
       fresh: items.filter((item) => !this.#skipped.has(item.id)),
       again: items.filter((item) => this.#skipped.has(item.id)),
       isDry: tasks.length < maxTasks,
     };
+  }
+
+  // Leases that ran out while the service was away may come anew for tasks that this person has, or has answered.
+  #isKnown(lease) {
+    if (this.#reclaim(lease.taskId, lease.leaseToken)) return true;
+    const held = this.items.find((item) => item.id === lease.taskId);
+    held?.renew(lease);
+    return held !== undefined;
   }
 
   async #beat() {

@@ -32,13 +32,23 @@ export class Outbox extends EventTarget {
     return this.#steps.length;
   }
 
-  // Takes an answer under `lease`; has the lease no token (an undo before it is fetching one), it waits for that.
+  // Takes an answer to the task under `lease`; has the lease no token (an undo before it is fetching one), it waits for that.
   // Returns a step whose `done` resolves to { status, detail }.
-  submit(annotator, answer, lease) {
-    const step = settling({ kind: "submit", annotator, answer, lease, token: lease.token, sent: false });
+  submit(annotator, answer, taskId, lease) {
+    const step = settling({ kind: "submit", annotator, answer, taskId, lease, token: lease.token, sent: false });
     if (step.token) keep(step);
     this.#add(step);
     return step;
+  }
+
+  // The task has been leased to the same person anew: an answer to it that has not arrived yet goes under the new lease.
+  // False where there is none.
+  reclaim(taskId, token) {
+    const step = this.#steps.find((candidate) => candidate.kind === "submit" && candidate.token && candidate.taskId === taskId);
+    if (!step) return false;
+    step.token = token;
+    keep(step);
+    return true;
   }
 
   // Takes an answer back that has left; `lease` gets the new token, `done` resolves to the new lease or rejects.
@@ -60,9 +70,9 @@ export class Outbox extends EventTarget {
 
   // Sends what an earlier page left behind.
   adopt(entries) {
-    for (const { annotation, annotator } of entries) {
+    for (const { annotation, annotator, taskId } of entries) {
       const { leaseToken, ...answer } = annotation;
-      this.submit(annotator, answer, { token: leaseToken });
+      this.submit(annotator, answer, taskId, { token: leaseToken });
     }
   }
 
@@ -184,7 +194,7 @@ export class Outbox extends EventTarget {
 }
 
 function keep(step) {
-  memory.keepUnsent(wire(step), step.annotator);
+  memory.keepUnsent({ annotation: wire(step), annotator: step.annotator, taskId: step.taskId });
 }
 
 function wire(step) {

@@ -82,7 +82,7 @@ export class Session extends EventTarget {
     const thinkTimeMs = Math.round(performance.now() - item.shownAt);
     if (thinkTimeMs < LEAST_LOOK_MS) return false;
     const answer = { annotationId: newId(), className, thinkTimeMs };
-    const step = this.outbox.submit(this.#annotator, answer, item.lease);
+    const step = this.outbox.submit(this.#annotator, answer, item.id, item.lease);
     const past = { item, className, annotationId: answer.annotationId, step, status: null };
     this.history.push(past);
     if (this.history.length > LONGEST_HISTORY) this.history.shift();
@@ -133,6 +133,7 @@ export class Session extends EventTarget {
       project: this.#project,
       ahead: AHEAD,
       prepare: this.#prepare,
+      reclaim: (taskId, token) => this.outbox.reclaim(taskId, token),
     });
     this.#hand.addEventListener("change", this.#changed);
     this.#hand.addEventListener("lost", () => this.#notice("lost"));
