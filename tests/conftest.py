@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from streamlabel.local.model_bundle import Backend
 from streamlabel.local.servers import SERVER_NAMES, EmbeddedServers
 from support.stack import SessionServers, chosen_source, fresh_database
 
@@ -20,6 +23,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell starts background jobs with SIGINT ignored, and children inherit that: Ctrl-C could not be tested.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A library of Playwright's node that requirements/debian.sh unpacked, where the account is not root's.
+    unpacked = Path(sys.prefix) / "lib" / "debian"
+    if unpacked.is_dir():
+        os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(
+            filter(None, (str(unpacked), os.environ.get("LD_LIBRARY_PATH")))
+        )
     config.stash[_SERVERS] = SessionServers(chosen_source())
 
 
@@ -49,6 +58,12 @@ def triton(pytestconfig: pytest.Config) -> str:
 def triton_repository(pytestconfig: pytest.Config) -> Path:
     """The model repository of that Triton; give models names of their own, the folder is everyone's."""
     return pytestconfig.stash[_SERVERS].triton().repository
+
+
+@pytest.fixture(scope="session")
+def triton_backend(pytestconfig: pytest.Config) -> Backend:
+    """How models must be laid out for that Triton."""
+    return pytestconfig.stash[_SERVERS].triton().backend
 
 
 @pytest.fixture(scope="session")

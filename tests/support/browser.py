@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
 
@@ -23,7 +25,14 @@ _FLAGS = (
 def chromium_path() -> str:
     """The browser's executable; fails with the way out where there is none."""
     named = os.environ.get("STREAMLABEL_TEST_CHROMIUM")
-    found = named or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    unpacked = Path(sys.executable).with_name("chromium")  # By requirements/debian.sh, where the account is not root's.
+    found = (
+        named
+        or (str(unpacked) if unpacked.exists() else None)
+        or shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if found is None or not os.access(found, os.X_OK):
         raise RuntimeError(WAY_OUT if named is None else f"STREAMLABEL_TEST_CHROMIUM={named} is no program; {WAY_OUT}")
     return found
