@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from streamlabel.cli.topic_reading import read_whole
+from streamlabel.cli.topic_reading import read_whole, until_readable
 from streamlabel.errors import TransientError
 from streamlabel.runtime import dead_letter
 from streamlabel.runtime.broker import Broker, FencedError, LaneProducer
@@ -91,6 +91,7 @@ class DeadLetterBox:
     def __init__(self, broker: Broker, topic: str) -> None:
         self._broker = broker
         self.topic = topic
+        self._replayer_id = f"{topic}.replay"
 
     async def letters(self) -> list[Letter]:
         """All that lie there, oldest first, replayed ones included."""
@@ -103,7 +104,7 @@ class DeadLetterBox:
         Raises TransientError when the broker fails or another replay of this topic takes over; then as many letters as
         were committed are back, each once, and the same call goes on with the rest.
         """
-        producer = self._broker.producer(f"{self.topic}.replay")
+        producer = self._broker.producer(self._replayer_id)
         try:
             # Taking the transactional id before reading settles and fences an earlier replay: its receipts are in what is read.
             await producer.start()
@@ -121,13 +122,15 @@ class DeadLetterBox:
             for batch in _batches(ready):
                 await self._send_back(producer, batch)
                 replayed += [letter for letter, _origin, _record in batch]
-            return Replay(replayed=tuple(replayed), stuck=tuple(stuck))
         except FencedError as error:
             raise TransientError(
                 f"another replay of {self.topic} has taken over; look at the list, then run this again if letters wait"
             ) from error
         finally:
             await producer.stop()
+        if replayed:
+            await until_readable(self._broker, self._replayer_id)
+        return Replay(replayed=tuple(replayed), stuck=tuple(stuck))
 
     async def _original(self, letter: Letter, origin: Origin) -> RawRecord | None:
         message = letter.message

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from streamlabel.cli.topic_reading import read_whole
+from streamlabel.cli.topic_reading import read_whole, until_readable
 from streamlabel.core.project import Project
 from streamlabel.core.taxonomy import Taxonomy
-from streamlabel.errors import InvalidMessageError, TransientError
+from streamlabel.errors import ConfigurationError, InvalidMessageError, TransientError
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.broker import Broker, FencedError
 from streamlabel.runtime.clock import Clock, SystemClock
@@ -63,6 +64,22 @@ def succeed(published: Project | None, wanted: Project) -> Project:
 def _succeed_taxonomy(published: Taxonomy, wanted: Taxonomy) -> Taxonomy:
     least = published.version if wanted.classes == published.classes else published.version + 1
     return dataclasses.replace(wanted, version=max(wanted.version, least))
+
+
+def no_such_project(name: str, published: Published) -> ConfigurationError:
+    """What to say of a project that is not published, with the way out."""
+    if name in published.unreadable:
+        return ConfigurationError(
+            f"project {name} cannot be read ({published.unreadable[name]}); `streamlabel project apply FILE` replaces it"
+        )
+    nearest = difflib.get_close_matches(name, published.projects, n=1)
+    if nearest:
+        hint = f"did you mean {nearest[0]!r}?"
+    elif published.projects:
+        hint = "`streamlabel project list` shows those there are"
+    else:
+        hint = "`streamlabel project apply FILE` makes one"
+    return ConfigurationError(f"there is no project {name!r}; {hint}")
 
 
 class ProjectTable:
@@ -122,6 +139,8 @@ class ProjectTable:
                 await producer.begin()
                 await producer.send(self._topic, 0, [(projects.project_key(after.name), projects.encode(after), ())])
                 await producer.commit()
-            return Applied(before=before, after=after)
         finally:
             await producer.stop()
+        if after != before:
+            await until_readable(self._broker, self._writer_id)
+        return Applied(before=before, after=after)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from streamlabel.errors import ConfigurationError
-from streamlabel.runtime.broker import Broker, BrokerUnavailableError, TopicReader
+from streamlabel.errors import ConfigurationError, TransientError
+from streamlabel.runtime.broker import Broker, BrokerUnavailableError, FencedError, TopicReader
 from streamlabel.runtime.messages import Message
 
 _POLL_S = 0.2
@@ -29,6 +30,20 @@ async def open_reader(broker: Broker, topic: str) -> AsyncIterator[TopicReader]:
         yield reader
     finally:
         await reader.stop()
+
+
+async def until_readable(broker: Broker, transactional_id: str) -> None:
+    """Returns when the last transaction of a stopped producer can be read; a broker that is away is not waited for.
+
+    A commit is answered before its markers are written; for a moment a reader's end still lies before it. Taking the id
+    waits for them.
+    """
+    producer = broker.producer(transactional_id)
+    try:
+        with contextlib.suppress(TransientError, FencedError):
+            await producer.start()
+    finally:
+        await producer.stop()
 
 
 async def read_whole(broker: Broker, topic: str) -> list[Message]:
