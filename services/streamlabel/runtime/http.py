@@ -124,6 +124,11 @@ class HttpServer:
             return error_response(
                 503, "DEADLINE_EXCEEDED", f"not done within {limit_s:g} s", headers={"Retry-After": _RETRY_AFTER_S}
             )
+        except web.RequestPayloadError as error:
+            # The body is not what its headers say: cut off, or not compressed at all. No defect of ours.
+            return error_response(
+                400, "MALFORMED", f"the body cannot be read: {error.args[0] if error.args else error}"
+            )
 
     async def _finish_headers(self, _request: web.Request, response: web.StreamResponse) -> None:
         for name, value in SECURITY_HEADERS.items():

@@ -185,3 +185,12 @@ async def test_a_service_may_name_its_paths_after_the_server_listens() -> None:
             assert (answer.status, await answer.text()) == (200, "ada")
         async with session.post("/greet/ada") as answer:
             assert answer.status == 405
+
+
+async def test_a_body_that_is_not_compressed_as_it_says_is_the_callers_fault() -> None:
+    async with served() as (server, session):
+        await server.door.start()
+        headers = {"Content-Encoding": "gzip"}
+        async with session.post("/echo", data=b"no gzip at all", headers=headers) as answer:
+            assert answer.status == 400
+            assert (await answer.json())["error"]["code"] == "MALFORMED"
