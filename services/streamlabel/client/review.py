@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from streamlabel.client.channel import open_channel
 from streamlabel.client.retry import Patience, asked_delay_s, is_passing
 from streamlabel.client.review_work import WorkSession
 from streamlabel.core.desk import AnnotationResult, ExtendedLeases, LeasedTask, QueueStats, UndoneAnnotation
@@ -157,21 +158,7 @@ class ReviewClient:
 
     def _connect(self) -> Any:
         if self._channel is None:
-            options = [
-                ("grpc.max_send_message_length", _MESSAGE_MAX_BYTES),
-                ("grpc.max_receive_message_length", _MESSAGE_MAX_BYTES),
-                ("grpc.keepalive_time_ms", 30_000),
-                ("grpc.keepalive_timeout_ms", 10_000),
-                ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.min_reconnect_backoff_ms", 100),
-                ("grpc.max_reconnect_backoff_ms", 2_000),
-                # Of several servers behind one name each gets its share.
-                ("grpc.lb_policy_name", "round_robin"),
-            ]
-            if self._credentials is None:
-                self._channel = grpc.aio.insecure_channel(self._address, options=options)
-            else:
-                self._channel = grpc.aio.secure_channel(self._address, self._credentials, options=options)
+            self._channel = open_channel(self._address, self._credentials, message_max_bytes=_MESSAGE_MAX_BYTES)
             self._stub = review_service_pb2_grpc.ReviewServiceStub(self._channel)  # type: ignore[no-untyped-call]
         return self._stub
 
