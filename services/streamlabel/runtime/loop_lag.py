@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from prometheus_client import Histogram
 
 from streamlabel.runtime.clock import Clock
+from streamlabel.runtime.tasks import set_within
 
 _INTERVAL_S = 0.25
 
@@ -28,10 +28,8 @@ class LoopLagProbe:
         """Measure until stopped."""
         while not self._stopped.is_set():
             before_s = self._clock.monotonic_s()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_INTERVAL_S):
-                    await self._stopped.wait()
-                    return
+            if await set_within(self._stopped, _INTERVAL_S):
+                return
             self._histogram.observe(max(0.0, self._clock.monotonic_s() - before_s - _INTERVAL_S))
 
     async def stop(self) -> None:

@@ -33,6 +33,16 @@ async def result_before(work: Coroutine[Any, Any, Result], event: asyncio.Event)
         await end([task, interrupted])
 
 
+async def set_within(event: asyncio.Event, timeout_s: float) -> bool:
+    """Wait until `event` is set, at most for `timeout_s`; tells whether it is."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return event.is_set()
+    return True
+
+
 async def pause(clock: Clock, delay_s: float, event: asyncio.Event) -> None:
     """Let `delay_s` pass, or less if `event` is set meanwhile."""
     await result_before(clock.sleep(delay_s), event)

@@ -12,6 +12,7 @@ from streamlabel.errors import TransientError
 from streamlabel.review.adapters.postgres.board import BoardReading, PostgresBoard
 from streamlabel.review.ports import Projects
 from streamlabel.runtime.metrics import Metrics
+from streamlabel.runtime.tasks import set_within
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Sweeper:
                     pass
             except TransientError as error:
                 log.warning("expired leases stay for now: %s", error)
-            await _pause(self._stopped, self._interval_s)
+            await set_within(self._stopped, self._interval_s)
 
     async def stop(self) -> None:
         """After the sweep in hand."""
@@ -80,7 +81,7 @@ class Gauges:
                 self._set(await self._board.read())
             except TransientError as error:
                 log.debug("gauges stay as they are: %s", error)
-            await _pause(self._stopped, self._interval_s)
+            await set_within(self._stopped, self._interval_s)
 
     async def stop(self) -> None:
         """At once."""
@@ -99,11 +100,3 @@ class Gauges:
             age_s = (reading.seen_at - oldest_at).total_seconds() if oldest_at else 0.0
             self._metrics.gauge("streamlabel_label_queue_oldest_seconds", project=name).set(max(0.0, age_s))
             self._metrics.gauge("streamlabel_leases_active", project=name).set(queue.leased if queue else 0)
-
-
-async def _pause(stopped: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stopped.wait()
-    except TimeoutError:
-        pass

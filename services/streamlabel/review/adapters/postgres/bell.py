@@ -11,6 +11,7 @@ from streamlabel.errors import TransientError
 from streamlabel.review.adapters.postgres.database import Connection, Database, failures_by_fate
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.clock import Clock
+from streamlabel.runtime.tasks import set_within
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class PostgresBell:
             except TransientError as error:
                 attempt += 1
                 log.warning("bell is mute: %s", error, extra={"attempt": attempt})
-                await _either(self._stopping, self._backoff.delay_s(attempt))
+                await set_within(self._stopping, self._backoff.delay_s(attempt))
         for call in list(self._calls):
             call.rung.set()
 
@@ -93,7 +94,7 @@ class PostgresBell:
                 for call in list(self._calls):
                     call.rung.set()
                 while not self._stopping.is_set():
-                    await _either(self._stopping, _ALIVE_CHECK_S)
+                    await set_within(self._stopping, _ALIVE_CHECK_S)
                     await connection.execute("SELECT 1")
         finally:
             connection.terminate()
@@ -115,13 +116,5 @@ class _Call:
 
     async def wait(self, timeout_s: float) -> None:
         """Returns when work may have come since the last return, or after `timeout_s`."""
-        await _either(self.rung, timeout_s)
+        await set_within(self.rung, timeout_s)
         self.rung.clear()
-
-
-async def _either(event: asyncio.Event, timeout_s: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    except TimeoutError:
-        pass

@@ -18,6 +18,7 @@ from streamlabel.review.adapters.postgres.migrations import migrate, migrations
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.health import Health
+from streamlabel.runtime.tasks import set_within
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class Database:
                 self._check.ok()
             except TransientError as error:
                 self._check.failing(str(error))
-            await _wait(self._stopped, _PING_INTERVAL_S)
+            await set_within(self._stopped, _PING_INTERVAL_S)
 
     async def stop(self) -> None:
         """Close the connections; those in use are cut off after a moment."""
@@ -226,11 +227,3 @@ def _address_checked() -> Iterator[None]:
 
 async def _keep_session(connection: asyncpg.Connection) -> None:
     """Nothing to reset."""
-
-
-async def _wait(event: asyncio.Event, timeout_s: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await event.wait()
-    except TimeoutError:
-        pass

@@ -14,6 +14,7 @@ from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.process import Component
+from streamlabel.runtime.tasks import set_within
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class SoleComponent:
             except TransientError as error:
                 attempt += 1
                 log.warning("turn interrupted: %s", error, extra={"component": self.name, "attempt": attempt})
-                await self._pause(self._backoff.delay_s(attempt))
+                await set_within(self._stopped, self._backoff.delay_s(attempt))
 
     async def stop(self) -> None:
         """Let the component finish, and give the lock away."""
@@ -77,7 +78,7 @@ class SoleComponent:
                 while not await connection.fetchval(_TRY, self.name, self._database.schema):
                     if self._stopped.is_set():
                         return
-                    await self._pause(_TRY_INTERVAL_S)
+                    await set_within(self._stopped, _TRY_INTERVAL_S)
             log.info("turn begins", extra={"component": self.name})
             await self._live(connection)
         finally:
@@ -104,13 +105,6 @@ class SoleComponent:
     async def _watch(self, connection: asyncpg.Connection) -> None:
         with failures_by_fate():
             while not self._stopped.is_set():
-                await self._pause(_TRY_INTERVAL_S)
+                await set_within(self._stopped, _TRY_INTERVAL_S)
                 if not await connection.fetchval(_STILL_HELD):
                     raise TransientError("the database has let go of the lock")
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopped.wait()
-        except TimeoutError:
-            pass
