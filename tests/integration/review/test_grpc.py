@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import grpc
 import pytest
@@ -15,27 +14,11 @@ from streamlabel.client.review import CallRefusedError, ReviewClient
 from streamlabel.core.review import Annotation
 from streamlabel.errors import TransientError
 from streamlabel.local.servers import EmbeddedServers
-from streamlabel.review.adapters.grpc_service import SERVICE_NAME, ReviewServicer
-from streamlabel.runtime.grpc_server import GrpcServer
-from streamlabel.runtime.health import Health
-from streamlabel.runtime.settings import GrpcSettings
 from streamlabel.v1 import review_pb2, review_service_pb2, review_service_pb2_grpc
-from support.review_queue import ReviewQueue, review_queue, task
+from support.review_queue import review_queue, task
+from support.review_server import served
 
 pytestmark = pytest.mark.integration
-
-
-@asynccontextmanager
-async def served(queue: ReviewQueue) -> AsyncIterator[str]:
-    settings = GrpcSettings(grpc_host="127.0.0.1", grpc_port=0)
-    server = GrpcServer(
-        settings=settings, health=Health(), services={SERVICE_NAME: ReviewServicer(queue.desk).register}
-    )
-    await server.start()
-    try:
-        yield f"127.0.0.1:{server.port}"
-    finally:
-        await server.stop()
 
 
 def details(error: grpc.aio.AioRpcError, message: object) -> object:
