@@ -30,7 +30,7 @@ from streamlabel.runtime.process import Phase, Process
 from streamlabel.runtime.producer import IdempotentProducer
 from streamlabel.runtime.settings import MIB
 from streamlabel.runtime.stream import ExactlyOnceStage
-from streamlabel.runtime.table import CompactedTable
+from streamlabel.runtime.table import CompactedTable, TableRead
 from streamlabel.wire.flow import RECORDS, Names
 from streamlabel.wire.tables import project_table
 
@@ -87,7 +87,7 @@ def _follow_projects(process: Process, broker: KafkaBroker, names: Names) -> Com
 
     table = project_table(broker, names, process.health, changed)
     process.follow(table, "projects")
-    process.add(_TableRead(table), Phase.RESOURCE)
+    process.add(TableRead(table), Phase.RESOURCE)
     return table
 
 
@@ -171,21 +171,6 @@ def _limits(settings: IngestSettings) -> Limits:
         batch_max_bytes=settings.ingest_batch_max_bytes,
         in_flight_max_bytes=settings.ingest_in_flight_max_bytes,
     )
-
-
-class _TableRead:
-    """Keeps the doors shut until the projects are known: nobody must hear that a project is unknown because we are new here."""
-
-    def __init__(self, table: CompactedTable[Project]) -> None:
-        self.name = f"reading {table.name}"
-        self._table = table
-
-    async def start(self) -> None:
-        await self._table.wait_ready()
-
-    async def run(self) -> None: ...
-
-    async def stop(self) -> None: ...
 
 
 class _IntakeLife:

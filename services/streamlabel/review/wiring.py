@@ -29,7 +29,7 @@ from streamlabel.runtime.kafka_settings import kafka_connection
 from streamlabel.runtime.outbox import OutboxPublisher
 from streamlabel.runtime.process import Phase, Process
 from streamlabel.runtime.stored_offsets import StoredOffsetConsumer
-from streamlabel.runtime.table import CompactedTable
+from streamlabel.runtime.table import CompactedTable, TableRead
 from streamlabel.wire.flow import LABELS, REVIEW_TASKS, Names
 from streamlabel.wire.tables import project_table
 
@@ -56,7 +56,7 @@ def _follow_projects(process: Process, broker: KafkaBroker, names: Names) -> Com
 
     table = project_table(broker, names, process.health, changed)
     process.follow(table, "projects")
-    process.add(_TableRead(table), Phase.RESOURCE)
+    process.add(TableRead(table), Phase.RESOURCE)
     return table
 
 
@@ -172,18 +172,3 @@ class _Outlet:
         """Labels were sent on their way just now."""
         if self._publisher is not None:
             self._publisher.wake()
-
-
-class _TableRead:
-    """Keeps the desk shut until the projects are known: nobody must hear that a project is unknown because we are new here."""
-
-    def __init__(self, table: CompactedTable[Project]) -> None:
-        self.name = f"reading {table.name}"
-        self._table = table
-
-    async def start(self) -> None:
-        await self._table.wait_ready()
-
-    async def run(self) -> None: ...
-
-    async def stop(self) -> None: ...

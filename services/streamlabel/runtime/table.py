@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, ItemsView, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from streamlabel.errors import InvalidMessageError, TransientError
 from streamlabel.runtime.backoff import Backoff
@@ -167,3 +167,21 @@ class CompactedTable(Generic[Row]):
             del self._rows[key]
             if self._on_change is not None:
                 self._on_change(key, None)
+
+
+class TableRead:
+    """A component that holds up the start until a table is read: nobody must hear that a row is unknown because we are new here."""
+
+    def __init__(self, table: CompactedTable[Any]) -> None:
+        self.name = f"reading {table.name}"
+        self._table = table
+
+    async def start(self) -> None:
+        """Return once the table was read to its end; that may take as long as Kafka is away, and a stop of the process ends it."""
+        await self._table.wait_ready()
+
+    async def run(self) -> None:
+        """Nothing to do."""
+
+    async def stop(self) -> None:
+        """Nothing to end."""
