@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from streamlabel.runtime.dead_letter import dead_letter_topic
+
 VERSION_SUFFIX = "v1"
 DEFAULT_PREFIX = "streamlabel"
 
@@ -75,7 +77,7 @@ class Names:
 
     def dead_letter(self, topic: str, service: str) -> str:
         """Where a service puts what it cannot handle of `topic`: `<topic>.<group>.dead-letter`."""
-        return f"{topic}.{self.group(service)}.dead-letter"
+        return dead_letter_topic(topic, self.group(service))
 
     def dead_letters(self) -> tuple[str, ...]:
         """Every dead-letter topic of the flow."""
