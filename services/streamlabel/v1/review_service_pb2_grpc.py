@@ -75,7 +75,7 @@ class ReviewServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ListProjects(self, request, context):
-        """The projects that have something to review, with their taxonomy.
+        """All projects with their taxonomy, by name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
