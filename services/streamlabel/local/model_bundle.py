@@ -20,7 +20,6 @@ from typing import Annotated, Any
 import yaml
 from google.protobuf import text_format
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from tritonclient.grpc import model_config_pb2
 
 from streamlabel.errors import ConfigurationError
 from streamlabel.local.onnx_graph import GraphSignature, TensorSignature, read_signature
@@ -168,6 +167,9 @@ def build_model(description_path: Path, repository: Path, backend: Backend) -> B
 
 def config_text(description: ModelDescription, backend: Backend) -> str:
     """The `config.pbtxt` of the model."""
+    # Imported here: Triton's client costs half a second, which a command line that builds nothing need not pay.
+    from tritonclient.grpc import model_config_pb2
+
     config = model_config_pb2.ModelConfig(
         name=description.name, backend=backend.value, max_batch_size=description.max_batch_rows
     )
@@ -196,6 +198,8 @@ def _refuse_other_weights(description: ModelDescription, version_folder: Path) -
 
 def _refuse_other_tensors(description: ModelDescription, backend: Backend, model_folder: Path) -> None:
     """All versions of a model share one configuration, so they must share inputs and outputs."""
+    from tritonclient.grpc import model_config_pb2
+
     others = sorted(
         int(folder.name)
         for folder in (model_folder.iterdir() if model_folder.is_dir() else ())

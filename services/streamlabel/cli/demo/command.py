@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.live import Live
 
-from streamlabel.cli.connection import Connection, DataDirOption, connect, run
-from streamlabel.cli.demo import dashboard, scene
-from streamlabel.cli.demo.digit_stream import DigitStream, held_out, new_run_name
+from streamlabel.cli.connection import DataDirOption
 from streamlabel.cli.demo.options import DemoOptions
-from streamlabel.cli.demo.report import report, write
-from streamlabel.cli.demo.show import Outcome, Show
-from streamlabel.cli.demo.situation import Situation
-from streamlabel.cli.rich_progress import RichProgress
-from streamlabel.core.label import LabelSource
-from streamlabel.errors import ConfigurationError, StreamlabelError
-from streamlabel.local.kafka import KafkaServer
-from streamlabel.local.options import StackOptions
+from streamlabel.errors import ConfigurationError
 from streamlabel.local.places import DataDir
-from streamlabel.local.postgres import PostgresServer
-from streamlabel.local.progress import LineProgress, Progress
-from streamlabel.local.stack import Stack
-from streamlabel.local.triton import TritonServer
 
-_LINE_EVERY_S = 3.0
-_REDRAWS_PER_S = 4
 _DEFAULT_PER_SECOND = 200.0
 
 
@@ -99,13 +80,12 @@ def demo(
     if report_file is not None and not report_file.absolute().parent.is_dir():
         raise ConfigurationError(f"the report {report_file} cannot be written: there is no folder {report_file.parent}")
     began_s = time.monotonic()
-    found = scene.Example.find(example)
-    data = DataDir.at(data_dir)
-    with _progress() as progress:
-        digits = scene.prepare(found, data, progress.say)
-    rows = held_out(digits, found.split_file)
+    # Imported here: pictures, gRPC and all that cost half a second, which no other command need pay.
+    from streamlabel.cli.demo.performance import perform
+
     options = DemoOptions(
-        records=None if endless else records or len(rows),
+        records=records,
+        endless=endless,
         per_second=rate,
         annotators=annotators,
         annotator_error=annotator_error,
@@ -113,90 +93,5 @@ def demo(
         exit_when_done=exit_when_done,
         report=report_file,
         patience_s=patience_s,
-        run=new_run_name(),
     )
-    stream = DigitStream(options.run, digits, rows, project=found.project().name)
-    outcome = run(_perform(options, found, data, stream, began_s))
-    _conclude(outcome)
-
-
-async def _perform(
-    options: DemoOptions, example: scene.Example, data: DataDir, stream: DigitStream, began_s: float
-) -> Outcome:
-    async with contextlib.AsyncExitStack() as exits:
-        with _progress() as progress:
-            stack = await exits.enter_async_context(Stack(data.root, options=StackOptions(), progress=progress))
-        # Its own stack and no other, whatever the environment names.
-        connection = connect(data.root, environ={})
-        project = await scene.install(example, stack, connection)
-        show = Show(options, connection, stack, stream, project)
-        with _drawing(connection, options) as draw:
-            outcome = await show.run(draw)
-        if options.report is not None:
-            parts = {"kafka": KafkaServer.version, "triton": TritonServer.version, "postgresql": PostgresServer.version}
-            content = report(
-                options.run,
-                outcome.findings,
-                show.ledger,
-                began_s=began_s,
-                dead_letters=outcome.dead_letters,
-                parts=parts,
-            )
-            write(options.report, content)
-        return outcome
-
-
-def _conclude(outcome: Outcome) -> None:
-    findings = outcome.findings
-    model, human = (
-        f"{findings.by_source.get(source, 0):,} ({dashboard.share(findings.error_rate(source), 2)} wrong)"
-        for source in (LabelSource.MODEL, LabelSource.HUMAN)
-    )
-    typer.echo(
-        f"Read back from the labels topic: {findings.labelled:,} of {findings.records:,} records have a label, "
-        f"{len(findings.lost):,} lost, {len(findings.duplicated):,} doubled, {outcome.dead_letters:,} dead letters.\n"
-        f"By the model {model}, by people {human}."
-    )
-    if outcome.stuck is not None:
-        raise outcome.stuck
-    if not findings.clean:
-        raise StreamlabelError("not every record has exactly one label; the report names some of them")
-
-
-@contextlib.contextmanager
-def _drawing(connection: Connection, options: DemoOptions) -> Iterator[Callable[[Situation], None]]:
-    """How moments are shown: as a living screen on a terminal, else as a line now and then."""
-    console = Console()
-    if not console.is_terminal:
-        yield _Lines()
-        return
-    hint = "Ctrl-C stops everything" if not options.exit_when_done else "ends when every record has its label"
-    with Live(console=console, auto_refresh=False, transient=False) as live:
-
-        def draw(moment: Situation) -> None:
-            picture = dashboard.screen(moment, page_url=connection.review_url, hint=hint, width=console.width)
-            live.update(picture, refresh=True)
-
-        yield draw
-
-
-class _Lines:
-    """One line every few seconds, the first at once."""
-
-    def __init__(self) -> None:
-        self._next_s = 0.0
-
-    def __call__(self, moment: Situation) -> None:
-        if time.monotonic() >= self._next_s:
-            self._next_s = time.monotonic() + _LINE_EVERY_S
-            typer.echo(dashboard.line(moment))
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield LineProgress()
-        return
-    with RichProgress(console) as bars:
-        yield bars
+    perform(options, example, DataDir.at(data_dir), began_s)

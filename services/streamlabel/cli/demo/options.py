@@ -8,9 +8,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """`records` None: without end. `per_second` 0: as fast as it goes. `annotators` 0: people answer in the browser."""
+    """`records` None: each held-out digit once, or without end. `per_second` 0: as fast as it goes.
+
+    `annotators` 0: people answer in the browser.
+    """
 
     records: int | None
+    endless: bool
     per_second: float
     annotators: int
     annotator_error: float
@@ -18,4 +22,3 @@ class DemoOptions:
     exit_when_done: bool
     report: Path | None
     patience_s: float
-    run: str

@@ -60,7 +60,7 @@ class Show:
         self._started_s = self._clock.monotonic_s()
         self._queue: QueueStats | None = None
         self._dead = 0
-        self._key_prefix = f"{project.name}/digit-{options.run}-".encode()
+        self._key_prefix = f"{project.name}/digit-{stream.run}-".encode()
         self._client_options = connection.kafka.client_options()
 
     async def run(self, draw: Callable[[Situation], None]) -> Outcome:
@@ -183,7 +183,7 @@ class Show:
                 habits,
                 self._clock,
                 _BACKOFF,
-                random.Random(f"{self._options.run}/{number}"),
+                random.Random(f"{self._stream.run}/{number}"),
             )
             for number in range(self._options.annotators)
         ]
