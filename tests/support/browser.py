@@ -26,13 +26,8 @@ def chromium_path() -> str:
     """The browser's executable; fails with the way out where there is none."""
     named = os.environ.get("STREAMLABEL_TEST_CHROMIUM")
     unpacked = Path(sys.executable).with_name("chromium")  # By requirements/debian.sh, where the account is not root's.
-    found = (
-        named
-        or (str(unpacked) if unpacked.exists() else None)
-        or shutil.which("chromium")
-        or shutil.which("chromium-browser")
-        or shutil.which("google-chrome")
-    )
+    installed = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    found = named or (str(unpacked) if unpacked.exists() else next(filter(None, installed), None))
     if found is None or not os.access(found, os.X_OK):
         raise RuntimeError(WAY_OUT if named is None else f"STREAMLABEL_TEST_CHROMIUM={named} is no program; {WAY_OUT}")
     return found
