@@ -80,7 +80,6 @@ async def stop_client(
 
     `parts` are the objects whose tasks keep it alive; `client` is its connection pool. Never raises.
     """
-    # Of a client in trouble anything may escape (a batch that failed twice is a KeyError): it is taken apart all the same.
     if await _succeeds(stop(), _STOP_TIMEOUT_S):
         return
     for _ in range(2):  # A task that was awaiting another one shows itself only after the first round.
