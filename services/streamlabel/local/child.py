@@ -161,6 +161,7 @@ def start_child(
     """Starts `command`; its output goes to the end of `log`. Call it from the main thread.
 
     The kernel ties a child's life to the *thread* that started it: a worker thread that ends would take the child along.
+    Raises OSError where log or record cannot be written; then nothing runs.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError(
@@ -176,11 +177,17 @@ def start_child(
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             env={**env, _OWNER_KEY: str(records)}, cwd=cwd, start_new_session=True,
         )  # fmt: skip
-    record = records / f"{name}.json"
+    child = Child(name, process, records / f"{name}.json", log, log_offset)
     identity = ProcessIdentity.of(process.pid)
     if identity is not None:
-        write_atomically(record, json.dumps(asdict(identity)))
-    return Child(name, process, record, log, log_offset)
+        try:
+            write_atomically(records / f"{name}.json", json.dumps(asdict(identity)))
+        except OSError:
+            # The disk is full. Nobody could find this process again, so it must not live.
+            child.send(signal.SIGKILL)
+            child.clear_away()
+            raise
+    return child
 
 
 def reap_leftovers(records: Path, *, grace_s: float = 10.0) -> list[str]:

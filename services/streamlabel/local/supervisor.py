@@ -174,7 +174,16 @@ class Supervisor:
         await self._await_peers(unit)
         failures = 0
         while not self._stop.is_set():
-            child = unit.start()
+            try:
+                child = unit.start()
+            except OSError as error:
+                # A full disk, most likely: what still runs goes on, and this one comes back when there is room.
+                failures += 1
+                reason = f"{unit.name} cannot be started: {error.strerror}"
+                if failures >= _GIVE_UP_AFTER and not self._ready[unit.name].is_set():
+                    raise StackFailedError(f"{reason}; gave up after {failures} attempts") from error
+                await self._pause_before_restart(unit, failures, reason)
+                continue
             self._children[unit.name] = child
             self._tell_process(unit, phase=ProcessPhase.STARTING, pid=child.pid, started_at=child.started_at, reason="")
             await self._await_end(unit, child)
@@ -219,6 +228,10 @@ class Supervisor:
             return False
         if failures >= _GIVE_UP_AFTER and not was_ready:
             raise StackFailedError(f"{reason}; gave up after {failures} starts. The end of {child.log}:\n{log}")
+        await self._pause_before_restart(unit, failures, reason)
+        return True
+
+    async def _pause_before_restart(self, unit: Unit, failures: int, reason: str) -> None:
         delay_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2.0 ** (failures - 1))
         restarts = self._state.processes[unit.name].restarts + 1
         self._tell_process(
@@ -226,7 +239,6 @@ class Supervisor:
         )
         self._progress.say(f"{reason}; starting it again in {delay_s:.1f} s")
         await self._or_stop(asyncio.sleep(delay_s))
-        return True
 
     async def _watch(self, unit: Unit, child: Child) -> None:
         """Follows the readiness of one process; ends one that does not come up."""

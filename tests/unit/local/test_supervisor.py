@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from streamlabel.errors import ConfigurationError, StreamlabelError
-from streamlabel.local import stack_file, supervisor
+from streamlabel.local import child, stack_file, supervisor
 from streamlabel.local.child import Child, start_child
 from streamlabel.local.options import StackOptions
 from streamlabel.local.places import DataDir
@@ -283,6 +284,42 @@ async def test_a_state_file_that_cannot_be_written_does_not_bring_the_stack_down
         await house.when(lambda: house.units["ingest"].starts == 2)
 
     await house.run_while(body)
+
+
+async def test_a_start_for_which_the_disk_has_no_room_is_tried_again_until_it_has(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = 0
+
+    def full(path: Path, _text: str) -> None:
+        nonlocal refused
+        refused += path.name == "kafka.json"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def body() -> None:
+        others = {name: state.pid for name, state in house.state.processes.items() if name != "kafka"}
+        pid = house.state.processes["kafka"].pid
+        assert pid is not None
+        with monkeypatch.context() as patch:
+            patch.setattr(child, "write_atomically", full)
+            os.kill(pid, signal.SIGKILL)
+            await house.when(lambda: refused >= 2)
+        await house.when(lambda: house.state.processes["kafka"].phase is ProcessPhase.READY)
+        assert {name: state.pid for name, state in house.state.processes.items() if name != "kafka"} == others
+
+    await house.run_while(body)
+
+
+async def test_a_first_start_for_which_there_is_no_room_is_given_up(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(child, "write_atomically", full)
+    with pytest.raises(StackFailedError, match="cannot be started: No space left on device; gave up after 4 attempts"):
+        await house.supervisor.run()
+    assert list(house.data.processes.iterdir()) == []
 
 
 async def test_sigterm_stops_in_order_and_a_second_one_at_once(house: House) -> None:
