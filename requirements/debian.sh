@@ -39,7 +39,9 @@ unpack_as_user() {
   packages=$("${apt[@]}" --simulate --no-install-recommends install "${missing[@]}" fonts-dejavu-core | awk '$1 == "Inst" {print $2}') || return 1
   (cd "$place/debs" && "${apt[@]}" download $packages) || return 1
   for package in "$place"/debs/*.deb; do dpkg-deb --extract "$package" "$place/root" || return 1; done
-  local libraries=$place/root/usr/lib/x86_64-linux-gnu:$place/root/lib/x86_64-linux-gnu
+  # pulseaudio keeps its library in a folder of its own, which an installed program finds by its RUNPATH.
+  local base=$place/root/usr/lib/x86_64-linux-gnu
+  local libraries=$base:$place/root/lib/x86_64-linux-gnu:$base/pulseaudio
   if [ -x "$place/root/usr/lib/chromium/chromium" ]; then
     printf '#!/bin/sh\nLD_LIBRARY_PATH=%q FONTCONFIG_PATH=%q FONTCONFIG_SYSROOT=%q exec %q "$@"\n' \
       "$libraries" /etc/fonts "$place/root" "$place/root/usr/lib/chromium/chromium" >.venv/bin/chromium
