@@ -43,8 +43,10 @@ unpack_as_user() {
   local base=$place/root/usr/lib/x86_64-linux-gnu
   local libraries=$base:$place/root/lib/x86_64-linux-gnu:$base/pulseaudio
   if [ -x "$place/root/usr/lib/chromium/chromium" ]; then
-    printf '#!/bin/sh\nLD_LIBRARY_PATH=%q FONTCONFIG_PATH=%q FONTCONFIG_SYSROOT=%q exec %q "$@"\n' \
-      "$libraries" /etc/fonts "$place/root" "$place/root/usr/lib/chromium/chromium" >.venv/bin/chromium
+    printf '<fontconfig><dir>%s</dir><cachedir>%s</cachedir></fontconfig>\n' \
+      "$place/root/usr/share/fonts" "$place/font-cache" >"$place/fonts.conf"
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=%q FONTCONFIG_FILE=%q exec %q "$@"\n' \
+      "$libraries" "$place/fonts.conf" "$place/root/usr/lib/chromium/chromium" >.venv/bin/chromium
     chmod +x .venv/bin/chromium
   fi
   mkdir -p .venv/lib/debian
