@@ -9,7 +9,7 @@ from streamlabel.local import kafka_config, kafka_jars
 from streamlabel.local.child import Child, start_child
 from streamlabel.local.java import java_command, java_environment
 from streamlabel.local.kafka_format import format_log_dir
-from streamlabel.local.kafka_probe import live_brokers
+from streamlabel.local.kafka_probe import ask
 from streamlabel.local.places import DataDir
 from streamlabel.local.ports import LOOPBACK
 from streamlabel.local.progress import Progress
@@ -53,7 +53,14 @@ class KafkaServer:
         )
 
     def is_ready(self) -> bool:
-        return live_brokers(self._port) > 0
+        answer = ask(self._port)
+        # Another stack's broker may answer on a port that both have chosen: whatever is written there is lost for us.
+        return answer is not None and answer.live_brokers > 0 and answer.cluster_id == self._cluster_id()
+
+    def _cluster_id(self) -> str:
+        """The id that the log directory was formatted with."""
+        lines = (self._log_dir / "meta.properties").read_text().splitlines()
+        return next((line.partition("=")[2] for line in lines if line.startswith("cluster.id=")), "")
 
     @property
     def _log_dir(self) -> Path:
