@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from streamlabel.wire import record_json, submissions
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 _Maker = Callable[[], NewRecord]
 _CSV_FIELD_LIMIT = 64 * 1024 * 1024
+# The comma first: it wins where all do equally well.
+_SEPARATORS = ",;\t|"
 
 
 class SourceFormat(StrEnum):
@@ -121,15 +124,32 @@ class RecordSource:
         counted = _Counted(stream)
         # Bytes that are no UTF-8 survive as surrogates until the record they are in is refused for them.
         text = io.TextIOWrapper(io.BufferedReader(counted), "utf-8-sig", "surrogateescape", newline="")
-        rows = csv.reader(text, delimiter="\t" if self.form is SourceFormat.TSV else ",")
-        header = next(rows, None)
+        first = text.readline()
+        separator = "\t" if self.form is SourceFormat.TSV else _separator(first, self.columns.text)
+        rows = csv.reader(itertools.chain([first] if first else [], text), delimiter=separator, strict=True)
+        header = self._header(rows)
+        while True:
+            line = rows.line_num + 1
+            try:
+                row = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield self._item(line, counted.position, "", partial(_refuse_quoting, error))
+                continue
+            if row:
+                shown = "\t".join(row).encode("utf-8", "replace").decode()
+                yield self._item(line, counted.position, shown, partial(self._from_row, header, row))
+
+    def _header(self, rows: Iterator[list[str]]) -> list[str]:
+        try:
+            header = next(rows, None)
+        except csv.Error as error:
+            raise ConfigurationError(f"{self.name}: the names of the columns cannot be read: {error}") from error
         if header is None:
             raise ConfigurationError(f"{self.name} is empty; a table begins with the names of its columns")
         self._check_columns(header)
-        for row in rows:
-            if row:
-                shown = "\t".join(row).encode("utf-8", "replace").decode()
-                yield self._item(rows.line_num, counted.position, shown, partial(self._from_row, header, row))
+        return header
 
     def _check_columns(self, header: Sequence[str]) -> None:
         columns = self.columns
@@ -146,12 +166,13 @@ class RecordSource:
     def _from_row(self, header: Sequence[str], row: Sequence[str]) -> NewRecord:
         if len(row) != len(header):
             raise InvalidMessageError(
-                Reason.MALFORMED, f"{len(row)} fields; the first line names {len(header)} columns"
+                Reason.MALFORMED,
+                f"{len(row)} {'field' if len(row) == 1 else 'fields'}; the first line names {len(header)}",
             )
         cells = dict(zip(header, row, strict=True))
         for name, cell in cells.items():
             if not cell.isascii() and any("\udc80" <= character <= "\udcff" for character in cell):
-                raise InvalidMessageError(Reason.INVALID_TEXT, f"column {name!r} is not UTF-8")
+                raise InvalidMessageError(Reason.INVALID_TEXT, f"column {name!r} is not UTF-8; save the file as that")
         columns = self.columns
         names = columns.attributes
         if columns.all_attributes:
@@ -227,6 +248,24 @@ def _image_source(path: Path, project: str, columns: Columns) -> RecordSource:
     if not count:
         raise ConfigurationError(f"{path} holds no file named {', '.join('*' + suffix for suffix in IMAGE_SUFFIXES)}")
     return RecordSource(project=project, path=path, form=SourceFormat.IMAGES, columns=columns, size=count)
+
+
+def _separator(first_line: str, text_column: str) -> str:
+    """What separates the columns: whatever makes the text's column one of them, else whatever makes the most of them."""
+
+    def merit(separator: str) -> tuple[bool, int]:
+        names = next(csv.reader([first_line], delimiter=separator), [])
+        return text_column in names, len(names)
+
+    return max(_SEPARATORS, key=merit)
+
+
+def _refuse_quoting(error: csv.Error) -> NewRecord:
+    if "unexpected end" in str(error):
+        detail = "a quotation mark is opened here and never closed: all the rest of the file would be one field"
+    else:
+        detail = f"{error}; a quotation mark within a quoted field is written twice"
+    raise InvalidMessageError(Reason.MALFORMED, detail)
 
 
 class _Counted(io.RawIOBase):

@@ -76,6 +76,41 @@ def test_columns_are_chosen_by_name(tmp_path: Path) -> None:
         items(file, text="body", attributes=("zzz",))
 
 
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_other_separators_are_seen_by_the_names_of_the_columns(tmp_path: Path, separator: str) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(f"id{separator}text{separator}a,b\r\n1{separator}one, two{separator}x\r\n")
+    (item,) = items(file, record_id="id", all_attributes=True)
+    assert texts([item]) == ["one, two"]
+    assert item.record is not None
+    assert item.record.attributes == {"a,b": "x"}
+    with pytest.raises(ConfigurationError, match="there are 'id', 'text', 'a,b'"):
+        items(file, text="zzz")
+
+
+def test_the_text_column_of_a_comma_table_outweighs_semicolons_in_another_name(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("text,x;y;z\nhi;there,1\n")
+    assert texts(items(file)) == ["hi;there"]
+
+
+def test_an_open_quotation_mark_swallows_no_records_in_silence(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text('id,text\n1,fine "as is"\n2,"so" wrong\n3,fine too\n4,"open\n5,lost\n')
+    found = items(file, record_id="id")
+    assert texts(found) == ['fine "as is"', "fine too"]
+    bad = [(item.line, item.reason, item.detail) for item in found if item.record is None]
+    assert [(line, reason) for line, reason, _ in bad] == [(3, "MALFORMED"), (5, "MALFORMED")]
+    assert "written twice" in bad[0][2]
+    assert "never closed" in bad[1][2]
+
+
+def test_a_bad_row_is_named_by_the_line_where_it_begins(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text('text,lang\n"two\nlines",en\n"three\nmore\nlines"\n')
+    assert [item.line for item in items(file)] == [2, 4]
+
+
 def test_an_empty_table_is_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "a.csv").touch()
     with pytest.raises(ConfigurationError, match="is empty"):
