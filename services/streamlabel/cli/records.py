@@ -44,7 +44,8 @@ def send(
         str,
         typer.Argument(
             metavar="FILE|DIR|-",
-            help="JSON Lines, CSV or TSV; a folder of PNG and JPEG images; - is standard input.",
+            help="JSON Lines; CSV or TSV, with the columns' names in the first line; a folder of PNG and JPEG images; - is standard "
+            "input.",
             show_default=False,
         ),
     ],
@@ -88,7 +89,7 @@ def send(
     """Send records and wait until each is durable.
 
     May be interrupted at any time: the same command goes on where it was. Nothing is doubled even so: a record is known by its
-    id, and without one by its content.
+    id, and without one by its content (the text and the columns kept beside it: other columns make other records).
 
     Examples:
 
@@ -186,7 +187,8 @@ class Sending:
                 self._is_whole = self._limit is None
         finally:
             self.summary.seconds = time.monotonic() - started_s
-            self._progress.write(Sent(items=self._done, is_whole=self._is_whole))
+            if self._done or self._is_whole:
+                self._progress.write(Sent(items=self._done, is_whole=self._is_whole))
             if self._rejects_stream is not None:
                 self._rejects_stream.close()
 
@@ -213,7 +215,8 @@ class Sending:
             if result.status is RecordStatus.REJECTED:
                 if result.reason == Reason.UNKNOWN_PROJECT:
                     self._done -= 1
-                    raise ConfigurationError(f"{result.detail} Apply it first: `streamlabel project apply FILE`")
+                    end = "" if result.detail.endswith(("?", ".")) else "."
+                    raise ConfigurationError(f"{result.detail}{end} `streamlabel project apply FILE` makes a new one")
                 self._reject(item, result.reason, result.detail)
             bar.show(item.position, self._done, self.summary.rejected)
             break
@@ -293,7 +296,8 @@ def _report(summary: Summary, before: Sent, *, as_json: bool) -> None:
     if summary.skipped:
         typer.echo(f"went on after the {summary.skipped:,} records that were sent before")
     known = f" ({duplicate:,} of them were there already)" if duplicate else ""
-    typer.echo(f"{summary.sent:,} records sent to {summary.project!r} in {summary.seconds:.1f} s, {rate:,.0f}/s{known}")
+    noun = "record" if summary.sent == 1 else "records"
+    typer.echo(f"{summary.sent:,} {noun} sent to {summary.project!r} in {summary.seconds:.1f} s, {rate:,.0f}/s{known}")
     if summary.rejected:
         for line in summary.shown:
             typer.echo(f"  {line}", err=True)
