@@ -18,21 +18,22 @@ _CHUNK = 1000
 
 
 class FinalLabels:
-    """The latest revision of each record; a deleted one is none."""
+    """The latest revision of each record, in the order they were set; a deleted one is none."""
 
     def __init__(self) -> None:
         self._latest: dict[bytes, Message] = {}
 
     def take(self, messages: Iterable[Message]) -> None:
         for message in messages:
-            # Popped first, so that the order is that of the final revisions.
-            self._latest.pop(message.key, None)
-            if not message.tombstone:
+            if message.tombstone:
+                self._latest.pop(message.key, None)
+            else:
                 self._latest[message.key] = message
 
     def chunks(self) -> Iterable[Sequence[Label]]:
         """The labels, in pieces small enough to decode between two breaths of the event loop."""
-        messages = list(self._latest.values())
+        # Not as the partitions happened to be read: two exports of the same labels are the same file.
+        messages = sorted(self._latest.values(), key=lambda each: (each.timestamp_ms, each.partition, each.offset))
         for start in range(0, len(messages), _CHUNK):
             yield _decode(messages[start : start + _CHUNK])
 

@@ -10,6 +10,8 @@ from enum import Enum
 
 import orjson
 
+from streamlabel.cli.record_contents import Contents
+from streamlabel.core.decision import DecisionReason
 from streamlabel.core.label import Label
 
 COLUMNS = (
@@ -35,6 +37,8 @@ COLUMNS = (
     "ingested_at",
     "labelled_at",
 )
+CONTENT_COLUMNS = ("content", "attributes")
+_OF_THE_THRESHOLD = (DecisionReason.SCORE_REACHED_THRESHOLD, DecisionReason.SCORE_BELOW_THRESHOLD)
 
 
 class Format(Enum):
@@ -54,8 +58,8 @@ def row(label: Label) -> Mapping[str, object]:
         "source": label.source.value,
         "revision": label.revision,
         "supersedes_revision": label.supersedes_revision or None,
-        "score": decision.score,
-        "threshold": decision.threshold,
+        "score": decision.score if label.model_name else None,
+        "threshold": decision.threshold if decision.reason in _OF_THE_THRESHOLD else None,
         "route": decision.route.value,
         "reason": decision.reason.value,
         "purpose": decision.purpose.value if decision.purpose else None,
@@ -72,16 +76,28 @@ def row(label: Label) -> Mapping[str, object]:
     }
 
 
-def header(form: Format) -> str:
+def row_with_content(label: Label, contents: Contents) -> Mapping[str, object]:
+    """`row`, and what was labelled; None where the record is no longer there, or its payload is no text."""
+    content = contents.get((label.key, label.content_hash))
+    return {
+        **row(label),
+        "content": content.text if content else None,
+        "attributes": dict(content.attributes) if content else None,
+    }
+
+
+def header(form: Format, *, with_content: bool = False) -> str:
     """What stands before the first row."""
-    return _csv_line(COLUMNS) if form is Format.CSV else ""
+    columns = (*COLUMNS, *CONTENT_COLUMNS) if with_content else COLUMNS
+    return _csv_line(columns) if form is Format.CSV else ""
 
 
-def lines(labels: Iterable[Label], form: Format) -> str:
-    """The rows of `labels`, each ended by a newline."""
+def lines(labels: Iterable[Label], form: Format, contents: Contents | None = None) -> str:
+    """The rows of `labels`, each ended by a newline; with the content columns where `contents` are given."""
+    rows = (row(label) if contents is None else row_with_content(label, contents) for label in labels)
     if form is Format.JSONL:
-        return "".join(orjson.dumps(row(label)).decode() + "\n" for label in labels)
-    return "".join(_csv_line(_csv_value(value) for value in row(label).values()) for label in labels)
+        return "".join(orjson.dumps(each).decode() + "\n" for each in rows)
+    return "".join(_csv_line(_csv_value(value) for value in each.values()) for each in rows)
 
 
 def _moment(moment: datetime | None) -> str | None:
@@ -91,6 +107,8 @@ def _moment(moment: datetime | None) -> str | None:
 def _csv_value(value: object) -> object:
     if isinstance(value, list):
         return ";".join(map(str, value))
+    if isinstance(value, dict):
+        return orjson.dumps(value).decode() if value else ""
     return "" if value is None else value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -13,9 +14,11 @@ import typer
 from streamlabel.cli.connection import Connection, DataDirOption, KafkaOption, TopicPrefixOption, connect, run
 from streamlabel.cli.label_export import export
 from streamlabel.cli.label_rows import Format, header, lines
+from streamlabel.cli.project_table import ProjectTable, no_such_project
+from streamlabel.cli.record_contents import read_contents
 from streamlabel.core.identity import check_project_name
 from streamlabel.errors import ConfigurationError
-from streamlabel.wire.flow import LABELS
+from streamlabel.wire.flow import LABELS, RECORDS
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +47,13 @@ def export_labels(
     following: Annotated[
         bool, typer.Option("--follow", help="Stay and write each label as it is set, until Ctrl-C.")
     ] = False,
+    with_content: Annotated[
+        bool,
+        typer.Option(
+            "--with-content",
+            help="Beside each label what was labelled, while its record is kept: text, JSON or URI, and the attributes.",
+        ),
+    ] = False,
     data_dir: DataDirOption = None,
     kafka: KafkaOption = None,
     topic_prefix: TopicPrefixOption = None,
@@ -56,7 +66,7 @@ def export_labels(
 
       streamlabel labels export --project digits > labels.jsonl
 
-      streamlabel labels export --project digits --output labels.csv
+      streamlabel labels export --project mail --with-content --output labels.csv
 
       streamlabel labels export --project digits --follow | jq .class_name
     """
@@ -66,26 +76,48 @@ def export_labels(
         raise ConfigurationError(str(error)) from error
     if form is None:
         form = Format.CSV if output is not None and output.suffix.lower() == ".csv" else Format.JSONL
+    if with_content and following:
+        raise ConfigurationError("--follow goes on for ever, --with-content reads the records once: use one of them")
+    wanted = Wanted(
+        project=project, form=form, all_revisions=all_revisions, following=following, with_content=with_content
+    )
     connection = connect(data_dir, kafka, topic_prefix)
     with _opened(output, following=following) as stream:
-        written = run(_write(connection, project, form, stream, all_revisions=all_revisions, following=following))
+        written = run(_write(connection, wanted, stream))
     if output is not None:
-        typer.echo(f"{written} labels in {output}", err=True)
+        typer.echo(f"{written:,} {'label' if written == 1 else 'labels'} in {output}", err=True)
 
 
-async def _write(
-    connection: Connection, project: str, form: Format, stream: TextIO, *, all_revisions: bool, following: bool
-) -> int:
-    """Writes the export to `stream` and returns the number of rows."""
-    stream.write(header(form))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be exported, and how."""
+
+    project: str
+    form: Format
+    all_revisions: bool
+    following: bool
+    with_content: bool
+
+
+async def _write(connection: Connection, wanted: Wanted, stream: TextIO) -> int:
+    """Writes the export to `stream` and returns the number of rows; raises ConfigurationError for an unknown project."""
+    project, form, broker, names = wanted.project, wanted.form, connection.broker(), connection.names
+    contents = await read_contents(broker, names.topic(RECORDS), project) if wanted.with_content else None
+    stream.write(header(form, with_content=wanted.with_content))
     written = 0
-    topic = connection.names.topic(LABELS)
-    batches = export(connection.broker(), topic, project, all_revisions=all_revisions, following=following)
+    batches = export(
+        broker, names.topic(LABELS), project, all_revisions=wanted.all_revisions, following=wanted.following
+    )
     async with contextlib.aclosing(batches):
         async for labels in batches:
-            stream.write(lines(labels, form))
+            stream.write(lines(labels, form, contents))
             stream.flush()
             written += len(labels)
+    if not written:
+        # Nothing yet, or a slip of the pen? An empty file would not tell. (Labels outlive their project, so they come first.)
+        published = await ProjectTable(broker, names).read()
+        if project not in published.projects:
+            raise no_such_project(project, published)
     return written
 
 

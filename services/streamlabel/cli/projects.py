@@ -13,10 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from streamlabel.cli.connection import Connection, DataDirOption, KafkaOption, TopicPrefixOption, connect, run
-from streamlabel.cli.project_table import Applied, ProjectTable, Published, succeed
+from streamlabel.cli.project_table import Applied, ProjectTable, Published, no_such_project, succeed
 from streamlabel.cli.project_yaml import document_of, project_yaml
 from streamlabel.core.project import CertifiedPolicy, Policy, Project, ReviewAllPolicy, ThresholdPolicy
-from streamlabel.errors import ConfigurationError
 from streamlabel.wire.project_file import load_project
 
 
@@ -117,7 +116,9 @@ def show(
     wanted = load_project(file) if file.suffix in (".yaml", ".yml") or file.is_file() else None
     published = run(_table(connect(data_dir, kafka, topic_prefix)).read())
     before = published.projects.get(wanted.name if wanted else target)
-    project = succeed(before, wanted) if wanted else before or _missing(target, published)
+    project = succeed(before, wanted) if wanted else before
+    if project is None:
+        raise no_such_project(target, published)
     if as_json:
         typer.echo(orjson.dumps({"version": project.version, **document_of(project)}).decode())
     elif wanted is None or before is None:
@@ -154,16 +155,6 @@ def _policy(policy: Policy) -> str:
             return f"certified, error ≤ {alpha:g} (δ {delta:g})"
         case ReviewAllPolicy():
             return "people label all"
-
-
-def _missing(name: str, published: Published) -> Project:
-    if name in published.unreadable:
-        raise ConfigurationError(
-            f"project {name} cannot be read ({published.unreadable[name]}); `streamlabel project apply FILE` replaces it"
-        )
-    nearest = difflib.get_close_matches(name, published.projects, n=1)
-    hint = f"did you mean {nearest[0]}?" if nearest else "`streamlabel project list` shows those there are"
-    raise ConfigurationError(f"there is no project {name}; {hint}")
 
 
 def _warn(published: Published) -> None:

@@ -88,7 +88,7 @@ async def test_the_commands(cluster, tmp_path: Path) -> None:
 
     missing = streamlabel("project", "show", "intent", environ=environ)
     assert missing.code == 78
-    assert "did you mean intents?" in missing.err
+    assert "did you mean 'intents'?" in missing.err
     file.write_text(file.read_text().replace("payload", "paylaod"))
     broken = streamlabel("project", "apply", str(file), environ=environ)
     assert broken.code == 78

@@ -8,7 +8,9 @@ import io
 import json
 
 from streamlabel.cli.label_export import FinalLabels
-from streamlabel.cli.label_rows import COLUMNS, Format, header, lines
+from streamlabel.cli.label_rows import COLUMNS, Format, header, lines, row
+from streamlabel.cli.record_contents import Content
+from streamlabel.core.decision import Decision, DecisionReason, Purpose, Route
 from streamlabel.core.label import Label
 from streamlabel.runtime.messages import Message
 from streamlabel.wire import labels as codec
@@ -56,6 +58,33 @@ def test_csv_says_the_same() -> None:
     assert rows[1]["purpose"] == "rule"
 
 
+def test_numbers_that_nobody_computed_are_left_out() -> None:
+    asked = Decision(route=Route.REVIEW, reason=DecisionReason.REVIEW_ALL, purpose=Purpose.RULE)
+    label = dataclasses.replace(human_label("a"), decision=asked)
+    assert (row(label)["score"], row(label)["threshold"]) == (None, None)
+    seen_by_a_model = dataclasses.replace(label, decision=dataclasses.replace(asked, score=0.25), model_name="m")
+    assert (row(seen_by_a_model)["score"], row(seen_by_a_model)["threshold"]) == (0.25, None)
+
+
+def test_content_stands_beside_the_label_it_belongs_to() -> None:
+    here, changed, gone = model_label("a"), model_label("b"), model_label("c")
+    contents = {
+        (here.key, here.content_hash): Content('say "hi"', {"lang": "en"}),
+        (changed.key, b"another content"): Content("not what was labelled", {}),
+    }
+    labels = [here, changed, gone]
+    text = header(Format.CSV, with_content=True) + lines(labels, Format.CSV, contents)
+    found = list(csv.DictReader(io.StringIO(text)))
+    assert [each["content"] for each in found] == ['say "hi"', "", ""]
+    assert json.loads(found[0]["attributes"]) == {"lang": "en"}
+    rows = [json.loads(line) for line in lines(labels, Format.JSONL, contents).splitlines()]
+    assert [(each["content"], each["attributes"]) for each in rows] == [
+        ('say "hi"', {"lang": "en"}),
+        (None, None),
+        (None, None),
+    ]
+
+
 def test_only_csv_has_a_header() -> None:
     assert header(Format.JSONL) == ""
     assert header(Format.CSV).rstrip("\n").split(",") == list(COLUMNS)
@@ -68,6 +97,12 @@ def test_a_correction_replaces_the_label_and_takes_its_place_in_the_order() -> N
         ("b", "3", 1),
         ("a", "3", 2),
     ]
+
+
+def test_the_order_is_that_of_time_however_the_partitions_were_read() -> None:
+    first = dataclasses.replace(message(model_label("a"), 7), timestamp_ms=1_000)
+    second = dataclasses.replace(message(model_label("b"), 0), timestamp_ms=2_000, partition=1)
+    assert exported(first, second) == exported(second, first) == [model_label("a"), model_label("b")]
 
 
 def test_a_deleted_label_is_gone() -> None:
