@@ -35,6 +35,9 @@ from streamlabel.wire.tables import project_table
 
 _RETRY = Backoff(base_s=0.1, cap_s=5.0)
 
+# A gRPC client that sets nothing takes 4 MiB: what it cannot receive would stay leased for nobody.
+_HANDED_BYTES = 3 * 1024 * 1024
+
 
 async def wire(process: Process, settings: ReviewSettings) -> None:
     """Builds the service; waits until PostgreSQL is there, saying so in /readyz."""
@@ -118,7 +121,9 @@ async def _open_desk(
         board=board,
         observer=DeskMetrics(process.metrics),
         seal=TokenSeal(await database.seal_key()),
-        limits=DeskLimits(lease_s=settings.review_lease_s, max_handed_bytes=settings.grpc_max_message_bytes // 2),
+        limits=DeskLimits(
+            lease_s=settings.review_lease_s, max_handed_bytes=min(settings.grpc_max_message_bytes // 2, _HANDED_BYTES)
+        ),
     )
     process.add(bell, Phase.RESOURCE)
     process.add(Sweeper(leases, process.metrics, interval_s=settings.review_sweep_interval_s), Phase.RESOURCE)
