@@ -87,6 +87,7 @@ class ModelShelf:
     address: str
     repository: Path
     workshop: Path
+    backend: Backend = Backend.PYTHON
 
     def trivial(self, name: str, *, version: int = 1, classes: int = len(CLASSES), load: bool = True) -> None:
         """A trivial text model."""
@@ -94,7 +95,7 @@ class ModelShelf:
         build_model(
             write_trivial_model(folder, name=name, version=version, length=LENGTH, classes=classes),
             self.repository,
-            Backend.PYTHON,
+            self.backend,
         )
         if load:
             self.load(name)
@@ -105,7 +106,7 @@ class ModelShelf:
         description |= {"name": name, "onnx": str((path.parent / description["onnx"]).resolve())}
         renamed = self.workshop / f"{name}.yaml"
         renamed.write_text(yaml.safe_dump(description))
-        build_model(renamed, self.repository, Backend.PYTHON)
+        build_model(renamed, self.repository, self.backend)
         self.load(name)
 
     def graph(self, name: str, graph: SmallGraph) -> None:
@@ -115,7 +116,7 @@ class ModelShelf:
         tensors = {"inputs": graph.inputs, "outputs": graph.outputs}
         head = {"name": name, "version": 1, "onnx": f"{name}.onnx", "max_batch_rows": 64}
         description.write_text(yaml.safe_dump(head | tensors))
-        build_model(description, self.repository, Backend.PYTHON)
+        build_model(description, self.repository, self.backend)
         self.load(name)
 
     def load(self, name: str) -> None:

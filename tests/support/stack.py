@@ -21,11 +21,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from streamlabel.local.model_bundle import Backend
 from streamlabel.local.servers import EmbeddedServers
 
 KAFKA_KEY = "STREAMLABEL_TEST_KAFKA"
 TRITON_KEY = "STREAMLABEL_TEST_TRITON"
 TRITON_REPOSITORY_KEY = "STREAMLABEL_TEST_TRITON_REPOSITORY"
+TRITON_BACKEND_KEY = "STREAMLABEL_TEST_TRITON_BACKEND"
 POSTGRES_KEY = "STREAMLABEL_TEST_POSTGRES"
 _SQL_TIMEOUT_S = 30
 
@@ -34,11 +36,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A server that answers: where, and what the report says of it. `repository` is Triton's alone."""
+    """A server that answers: where, and what the report says of it. `repository` and `backend` are Triton's alone."""
 
     address: str
     words: str
     repository: Path = Path("/nonexistent")
+    backend: Backend = Backend.PYTHON
 
 
 class ServerSource(Protocol):
@@ -103,7 +106,8 @@ class GivenSource:
             if not repository:
                 raise ValueError(f"{TRITON_KEY} needs {TRITON_REPOSITORY_KEY}: the tests put models there")
             words = f"Triton at {address}, given by {TRITON_KEY}"
-            yield Running(address=address, repository=Path(repository), words=words)
+            backend = Backend(self._environ.get(TRITON_BACKEND_KEY, Backend.PYTHON.value))
+            yield Running(address=address, repository=Path(repository), words=words, backend=backend)
         else:
             with self._fallback.triton() as running:
                 yield running
@@ -111,7 +115,7 @@ class GivenSource:
     @contextlib.contextmanager
     def postgres(self) -> Iterator[Running]:
         if dsn := self._environ.get(POSTGRES_KEY):
-            version = run_apart(lambda: _fetch_value(dsn, "SHOW server_version"))
+            version = run_apart(lambda: postgres_version(dsn))
             yield Running(address=dsn, words=f"PostgreSQL {version}, given by {POSTGRES_KEY}")
         else:
             with self._fallback.postgres() as running:
@@ -198,10 +202,11 @@ async def _execute(dsn: str, statement: str) -> None:
         await connection.close()
 
 
-async def _fetch_value(dsn: str, query: str) -> str:
-    connection = await asyncpg.connect(dsn)
+async def postgres_version(dsn: str) -> str:
+    """What a PostgreSQL says of itself."""
+    connection = await asyncpg.connect(dsn, timeout=5)
     try:
-        return str(await connection.fetchval(query))
+        return str(await connection.fetchval("SHOW server_version"))
     finally:
         await connection.close()
 

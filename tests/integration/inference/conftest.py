@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from streamlabel.local.model_bundle import Backend
 from support.models import ModelShelf, Running
 from support.pipeline import Pipeline, service
 
 
 @pytest.fixture
-def shelf(triton: str, triton_repository: Path, tmp_path: Path) -> ModelShelf:
-    return ModelShelf(triton, triton_repository, tmp_path)
+def shelf(triton: str, triton_repository: Path, triton_backend: Backend, tmp_path: Path) -> ModelShelf:
+    return ModelShelf(triton, triton_repository, tmp_path, triton_backend)
 
 
 @pytest.fixture

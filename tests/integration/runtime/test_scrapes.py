@@ -14,6 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from streamlabel.client.review import ReviewClient
 from streamlabel.core.project import ThresholdPolicy
+from streamlabel.local.model_bundle import Backend
 from streamlabel.runtime.catalogue import CATALOGUE, Kind
 from streamlabel.wire.flow import DEFAULT_PREFIX
 from support.models import CLASSES, ModelShelf, trivial_project
@@ -103,10 +104,16 @@ class House:
 
 
 async def test_every_service_shows_the_catalogue_and_its_numbers_move(
-    kafka: str, triton: str, triton_repository: Path, postgres_database: str, topic_prefix: str, tmp_path: Path
+    kafka: str,
+    triton: str,
+    triton_repository: Path,
+    triton_backend: Backend,
+    postgres_database: str,
+    topic_prefix: str,
+    tmp_path: Path,
 ) -> None:
     assert topic_prefix != DEFAULT_PREFIX
-    ModelShelf(triton, triton_repository, tmp_path).trivial(f"{topic_prefix}-model")
+    ModelShelf(triton, triton_repository, tmp_path, triton_backend).trivial(f"{topic_prefix}-model")
     pipeline = await Pipeline.create(kafka, topic_prefix)
     project = trivial_project(PROJECT, f"{topic_prefix}-model")
     await pipeline.apply_project(dataclasses.replace(project, policy=ThresholdPolicy(threshold=SURE)))
