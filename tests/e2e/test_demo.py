@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,16 +24,10 @@ from streamlabel.local.options import StackOptions
 from streamlabel.local.places import DataDir
 from streamlabel.local.stack import Stack
 from support.command_line import clean_environment, streamlabel
-from support.whole_stack import REPOSITORY, DemoRun, verdict, whole_stack
+from support.whole_stack import REPOSITORY, DemoRun, verdict
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 DONE_TIMEOUT_S = 120.0
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with whole_stack(tmp_path_factory.mktemp("demo")) as running:
-        yield running
 
 
 def living(data: DataDir) -> list[str]:

@@ -10,13 +10,13 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from streamlabel.local.stack import Stack
-from support.whole_stack import DemoRun, Verdict, verdict, whole_stack
+from support.whole_stack import DemoRun, Verdict, verdict
 
 KILLS = int(os.environ.get("KILLS", "2"))
 SEED = int(os.environ.get("KILL_SEED", str(random.SystemRandom().randrange(1_000_000))))
@@ -26,12 +26,6 @@ PER_SECOND = 500
 ROUND_TIMEOUT_S = 240.0
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300 + KILLS * 120)]
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with whole_stack(tmp_path_factory.mktemp("kills")) as running:
-        yield running
 
 
 @pytest.fixture

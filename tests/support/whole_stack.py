@@ -13,9 +13,11 @@ from typing import Any
 
 from streamlabel.cli.connection import Connection, connect
 from streamlabel.cli.demo.checker import Findings, judge, read_labels
+from streamlabel.local import ports
 from streamlabel.local.model_bundle import Backend, build_model
 from streamlabel.local.options import StackOptions
 from streamlabel.local.places import DataDir
+from streamlabel.local.port_plan import PREFERRED
 from streamlabel.local.stack import Stack
 from streamlabel.wire.flow import LABELS
 from support.command_line import clean_environment
@@ -30,7 +32,12 @@ def whole_stack(data_dir: Path, *, partitions: int = 2) -> Iterator[Stack]:
     data = DataDir.at(data_dir)
     data.create()
     build_model(REPOSITORY / "examples" / "digits" / "model.yaml", data.models, Backend.PYTHON)
-    with Stack(data_dir, options=StackOptions(partitions=partitions)) as stack:
+    # Not the numbers that a stack likes best: somebody may start one of their own meanwhile.
+    names = [name for name, preferred in PREFERRED.items() if preferred is not None]
+    pinned: dict[str, int] = {}
+    for name in names:
+        pinned[name] = ports.choose(pinned.values())
+    with Stack(data_dir, options=StackOptions(partitions=partitions, pinned_ports=pinned)) as stack:
         yield stack
 
 
