@@ -15,7 +15,7 @@ import uvloop
 
 from streamlabel.cli.settings import CliSettings
 from streamlabel.local.places import DataDir
-from streamlabel.local.stack_file import client_environment
+from streamlabel.local.stack_file import client_environment, is_running
 from streamlabel.runtime.kafka import KafkaBroker, KafkaConnection
 from streamlabel.runtime.kafka_settings import kafka_connection
 from streamlabel.runtime.settings import env_key, load_settings
@@ -25,6 +25,7 @@ from streamlabel.wire.topics import TopicPlan
 T = TypeVar("T")
 
 _PANEL = "Where things are"
+_SERVICE_ADDRESSES = {env_key("cli_ingest_address"), env_key("cli_review_address")}
 DataDirOption = Annotated[
     Path | None,
     typer.Option(
@@ -83,8 +84,12 @@ def connect(
     given = {env_key(name): value for name, value in flags.items() if value is not None}
     # Who names another Kafka does not mean the embedded stack, nor its one replica.
     elsewhere = given.keys() | environ.keys() >= {env_key("kafka_bootstrap_servers")}
-    known = {} if elsewhere else client_environment(DataDir.at(data_dir, environ))
+    data = DataDir.at(data_dir, environ)
+    known = {} if elsewhere else client_environment(data)
     settings = load_settings(CliSettings, {**known, **environ, **given})
+    if not elsewhere and not environ.keys() & _SERVICE_ADDRESSES and not is_running(data):
+        # A service forwarded to a default port is reached even so: a hint before the error that follows otherwise.
+        typer.echo(f"streamlabel: {_no_stack(data, stands_still=bool(known))}", err=True)
     return Connection(
         kafka=kafka_connection(settings, "cli"),
         names=Names(settings.kafka_topic_prefix),
@@ -92,6 +97,20 @@ def connect(
         ingest_address=settings.cli_ingest_address,
         review_address=settings.cli_review_address,
         review_url=settings.cli_review_url,
+    )
+
+
+def _no_stack(data: DataDir, *, stands_still: bool) -> str:
+    if stands_still:
+        return f"the stack in {data.root} is stopped; `streamlabel up` starts it"
+    elsewhere = next(
+        (parent for parent in data.root.parent.parents if is_running(DataDir(parent / data.root.name))), None
+    )
+    if elsewhere is not None:
+        return f"no stack runs in {data.root}, but one does in {elsewhere}: go there, or say --data-dir {elsewhere / data.root.name}"
+    return (
+        f"no stack runs in {data.root}; `streamlabel up` starts one, --data-dir (STREAMLABEL_DATA_DIR) names that of another "
+        "directory"
     )
 
 

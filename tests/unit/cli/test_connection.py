@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from streamlabel.cli.connection import connect
 from streamlabel.errors import ConfigurationError
 from streamlabel.local.child import ProcessIdentity
-from streamlabel.local.places import DataDir
+from streamlabel.local.places import DataDir, exclusive
 from streamlabel.local.stack_file import StackPhase, StackState, environment_for, write
 
 PORTS = {"kafka": 21001, "ingest-grpc": 21002, "review-grpc": 21003, "review-http": 21004}
@@ -56,6 +58,41 @@ def test_another_kafka_means_another_cluster_with_its_own_shape_of_topics(stack:
 
 def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
     assert connect(tmp_path, environ={}).kafka.bootstrap_servers == "127.0.0.1:9092"
+
+
+@contextmanager
+def held(data: DataDir) -> Iterator[None]:
+    """As if a supervisor ran there."""
+    with exclusive(data.lock_file):
+        yield
+
+
+def test_a_stack_that_is_not_there_is_told_of_before_anything_fails(
+    stack: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connect(stack, environ={})
+    assert "is stopped; `streamlabel up` starts it" in capsys.readouterr().err
+    with held(DataDir.at(stack)):
+        connect(stack, environ={})
+    assert capsys.readouterr().err == ""
+
+    home = tmp_path_factory.mktemp("home")
+    within = home / "a" / "b" / ".streamlabel"
+    connect(within, environ={})
+    assert "`streamlabel up` starts one" in capsys.readouterr().err
+    with held(DataDir.at(home / ".streamlabel")):
+        connect(within, environ={})
+    assert f"--data-dir {home / '.streamlabel'}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "key", ["STREAMLABEL_KAFKA_BOOTSTRAP_SERVERS", "STREAMLABEL_CLI_INGEST_ADDRESS", "STREAMLABEL_CLI_REVIEW_ADDRESS"]
+)
+def test_who_names_an_address_hears_nothing_of_a_stack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    connect(tmp_path, environ={key: "elsewhere:1"})
+    assert capsys.readouterr().err == ""
 
 
 def test_a_typing_error_names_the_nearest_key(tmp_path: Path) -> None:
