@@ -24,7 +24,11 @@ from streamlabel.ingest.rules.admission import Limits, Offer, Refusal
 from streamlabel.ingest.rules.recent import RecentRecords
 from streamlabel.wire.submissions import to_message
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 32
+# One grey pixel.
+PNG = (
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0:~\x9bU"
+    b"\0\0\0\nIDATx\x9cc`\0\0\0\x02\0\x01H\xaf\xa4q\0\0\0\0IEND\xaeB`\x82"
+)
 BY_GRPC = Arrival(transport="grpc")
 
 

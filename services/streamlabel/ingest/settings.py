@@ -19,6 +19,12 @@ class IngestSettings(GrpcSettings):
     ingest_in_flight_max_bytes: int = Field(
         64 * MIB, ge=64, le=4096 * MIB, description="Bytes taken and not yet acknowledged, of all callers together"
     )
+    ingest_image_max_pixels: int = Field(
+        25_000_000,
+        ge=1,
+        le=500_000_000,
+        description="Pictures of more pixels (width × height, by their header) are refused",
+    )
     ingest_stream_window_records: int = Field(
         8_000, ge=1, le=1_000_000, description="Unanswered records of one stream; it is not read from beyond them"
     )

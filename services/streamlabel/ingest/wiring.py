@@ -170,6 +170,7 @@ def _limits(settings: IngestSettings) -> Limits:
         batch_max_records=settings.ingest_batch_max_records,
         batch_max_bytes=settings.ingest_batch_max_bytes,
         in_flight_max_bytes=settings.ingest_in_flight_max_bytes,
+        image_max_pixels=settings.ingest_image_max_pixels,
     )
 
 

@@ -163,7 +163,7 @@ async def test_every_bad_record_is_refused_with_its_reason_and_the_good_ones_pas
     assert "mial" not in exposed  # A caller's typo makes no series.
 
 
-async def test_a_picture_of_a_hundred_megapixels_passes_and_one_of_too_many_bytes_does_not(door: RunningDoor) -> None:
+async def test_neither_a_hundred_megapixels_nor_too_many_bytes_nor_a_cut_off_picture_passes(door: RunningDoor) -> None:
     header = PNG[:8] + b"\0\0\0\x0dIHDR" + (10_000).to_bytes(4, "big") * 2 + b"\x08\0\0\0\0" + b"\0" * 100
     async with IngestClient(door.address) as client:
         results = await client.ingest(
@@ -172,10 +172,15 @@ async def test_a_picture_of_a_hundred_megapixels_passes_and_one_of_too_many_byte
                 NewRecord(
                     project="digits", record_id="bytes", payload=ImagePayload(PNG + b"\0" * 1024 * 1024, "image/png")
                 ),
+                NewRecord(project="digits", record_id="cut", payload=ImagePayload(PNG[:-9], "image/png")),
             ]
         )
-    assert [result.status for result in results] == [A, R]
-    assert results[1].reason == Reason.PAYLOAD_TOO_LARGE
+    assert [result.status for result in results] == [R, R, R]
+    assert [result.reason for result in results] == [
+        Reason.INVALID_IMAGE,
+        Reason.PAYLOAD_TOO_LARGE,
+        Reason.INVALID_IMAGE,
+    ]
 
 
 async def test_repeated_and_conflicting_records(door: RunningDoor) -> None:

@@ -93,12 +93,6 @@ def test_a_time_outside_the_calendar_is_refused() -> None:
     assert refused.reason == Reason.INVALID_EVENT_AT
 
 
-def test_a_picture_of_any_number_of_pixels_passes_the_door() -> None:
-    # Its header says 10,000 × 10,000; the door only looks at the signature, inference bounds what it decodes.
-    header = PNG[:8] + b"\0\0\0\x0dIHDR" + (10_000).to_bytes(4, "big") * 2 + b"\x08\0\0\0\0" + b"\0" * 4
-    assert isinstance(offer_of(Record(project="digits", payload=image(header))), Offer)
-
-
 def test_a_whole_batch_is_read_as_it_is() -> None:
     request = ingest_service_pb2.IngestRecordsRequest(records=[text_message("a"), text_message("b")])
     read = read_batch(request.SerializeToString())

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from streamlabel.core.identity import PROJECT_NAME, check_record_id
 from streamlabel.core.project import FeaturesEncoder, Project
-from streamlabel.core.record import FeaturesPayload, Payload, check_attributes, kind_of
+from streamlabel.core.record import FeaturesPayload, ImagePayload, Payload, check_attributes, kind_of
 from streamlabel.core.submission import Reason
+from streamlabel.ingest.rules.pictures import picture_fault
 
 # Headers and book-keeping of a record; the producer counts as much, so that its own limit is never the first to be met.
 OVERHEAD_BYTES = 64
@@ -53,6 +54,7 @@ class Limits:
     batch_max_records: int = 1_000
     batch_max_bytes: int = 16 * 1024 * 1024
     in_flight_max_bytes: int = 64 * 1024 * 1024
+    image_max_pixels: int = 25_000_000
 
     def __post_init__(self) -> None:
         if not 0 < self.record_max_bytes <= self.batch_max_bytes <= self.in_flight_max_bytes:
@@ -79,6 +81,10 @@ def refusal(offer: Offer, project: Project, limits: Limits) -> Refusal | None:
             Reason.PAYLOAD_KIND_MISMATCH,
             f"project {project.name!r} takes {project.payload_kind.value}, this record holds {kind.value}",
         )
+    if isinstance(offer.payload, ImagePayload):
+        fault = picture_fault(offer.payload.data, offer.payload.media_type, limits.image_max_pixels)
+        if fault:
+            return Refusal(offer.record_id, Reason.INVALID_IMAGE, fault)
     if isinstance(offer.payload, FeaturesPayload) and project.model is not None:
         encoder = project.model.encoder
         found = len(offer.payload.values)
