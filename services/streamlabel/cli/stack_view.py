@@ -63,8 +63,8 @@ def facts(data: DataDir, state: StackState | None) -> dict[str, Any]:
 def table(state: StackState) -> RenderableType:
     """One row per process, and where to go from here."""
     rows = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("process", "state", "pid", "up", "restarts", "address", "why not"):
-        rows.add_column(column, justify="right" if column in ("pid", "restarts") else "left", overflow="fold")
+    for column in ("process", "state", "pid", "up", "restarts", "address"):
+        rows.add_column(column, justify="right" if column in ("pid", "restarts") else "left", no_wrap=True)
     now = time.time()
     for name, process in state.processes.items():
         rows.add_row(
@@ -74,10 +74,17 @@ def table(state: StackState) -> RenderableType:
             Text(duration(now - process.started_at) if process.started_at else ""),
             Text(str(process.restarts or "")),
             Text(process.address),
-            Text(process.reason),
         )
-    where = addresses(state)
-    return Group(rows, Text(), where) if where else rows
+    # Below the table, not in it: a reason is a sentence, and would squeeze the addresses on a narrow terminal.
+    reasons = [
+        Text.assemble((name, "bold"), f": {process.reason}")
+        for name, process in state.processes.items()
+        if process.reason
+    ]
+    parts: list[RenderableType] = [rows, *([Text(), *reasons] if reasons else [])]
+    if where := addresses(state):
+        parts += [Text(), where]
+    return Group(*parts)
 
 
 def addresses(state: StackState) -> Text:
