@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamlabel.local import stack_file
+from streamlabel.local.disk import MIB, free_bytes
 from streamlabel.local.places import DataDir
 from streamlabel.local.stack_file import ProcessPhase, StackPhase, StackState
 
@@ -24,11 +27,21 @@ _COLOURS = {
 
 
 def settled(data: DataDir) -> StackState | None:
-    """The state of a stack, put right where its supervisor could not tell its own end; None where there never was one."""
+    """The state of a stack, put right where its supervisor could not tell; None where there never was one.
+
+    A supervisor that was killed tells no end, and one whose disk is full tells nothing at all.
+    """
     state = stack_file.read(data)
-    if state is None or stack_file.is_running(data):
-        return state
-    return stack_file.stopped(state)
+    if state is None:
+        return None
+    if not stack_file.is_running(data):
+        return stack_file.stopped(state)
+    for name, process in state.processes.items():
+        if process.pid is not None and not Path(f"/proc/{process.pid}").exists():
+            reason = f"ended; the supervisor did not tell why ({free_bytes(data.root) // MIB} MiB free on the disk)"
+            gone = replace(process, phase=ProcessPhase.RESTARTING, pid=None, started_at=None, reason=reason)
+            state = state.with_process(name, gone)
+    return state
 
 
 def facts(data: DataDir, state: StackState | None) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Supervisor:
         self._ready: dict[str, asyncio.Event] = {}
         self._children: dict[str, Child] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
-        self._failure: StreamlabelError | None = None
+        self._failure: BaseException | None = None
         self._state = _first_state()
 
     async def run(self) -> None:
@@ -283,6 +283,8 @@ class Supervisor:
             self._progress.say(f"{unit.name} did not stop within {unit.grace_s:.0f} s; killed")
             child.send(signal.SIGKILL)
             await asyncio.wait({keeper}, timeout=unit.grace_s)
+        if keeper.done() and not keeper.cancelled():
+            self._failure = self._failure or keeper.exception()
 
     async def _or_stop(self, work: Awaitable[object]) -> None:
         """Waits for `work` or for the end of the stack, whichever comes first."""

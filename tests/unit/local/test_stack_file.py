@@ -44,6 +44,16 @@ def test_a_stack_whose_supervisor_was_killed_counts_as_stopped(data: DataDir) ->
     assert settled.processes["kafka"].restarts == 3
 
 
+def test_a_process_that_is_gone_is_not_called_ready_though_nobody_could_write_it_down(data: DataDir) -> None:
+    with hold(data):
+        stack_file.write(data, resting({}, phase=StackPhase.READY))
+        settled = stack_view.settled(data)
+    assert settled is not None
+    assert settled.processes["kafka"].phase is ProcessPhase.RESTARTING
+    assert "MiB free on the disk" in settled.processes["kafka"].reason
+    assert not stack_file.is_all_ready(settled)
+
+
 def test_a_held_directory_counts_as_running(data: DataDir) -> None:
     with hold(data):
         assert stack_file.is_running(data)
