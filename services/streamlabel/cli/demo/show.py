@@ -153,18 +153,15 @@ class Show:
             await self._clock.sleep(1.0)
 
     def _look(self, now_s: float) -> Situation:
-        with contextlib.suppress(StreamlabelError):
-            processes = self._stack.state.processes
-            return look(
-                self.ledger,
-                now_s=now_s,
-                now_epoch_s=self._clock.now_ms() / 1000,
-                started_s=self._started_s,
-                wanted=self._options.records,
-                queue=self._queue,
-                processes=processes,
-            )
-        raise StreamlabelError("the stack's file is gone")
+        return look(
+            self.ledger,
+            now_s=now_s,
+            now_epoch_s=self._clock.now_ms() / 1000,
+            started_s=self._started_s,
+            wanted=self._options.records,
+            queue=self._queue,
+            processes=self._stack.state.processes,
+        )
 
     def _follower(self) -> Follower:
         topic = self._connection.names.topic(LABELS)
