@@ -39,10 +39,6 @@ test: $(DEV_STAMP) system-packages ## Run all tests on real servers. STACK=conta
 test-kills: $(DEV_STAMP) system-packages ## Kill every process ten times at random moments of a demo and count the labels; takes half an hour
 	KILLS=$${KILLS:-10} $(BIN)/python -m pytest tests/e2e/test_kills.py $(ARGS)
 
-.PHONY: test-kills
-test-kills: $(DEV_STAMP) ## Kill every service, server and the supervisor KILLS times each (10) in the midst of a demo, and count labels
-	KILLS=$${KILLS:-10} $(BIN)/python -m pytest tests/e2e/test_kills.py $(ARGS)
-
 .PHONY: check
 check: $(DEV_STAMP) ## Look at the code without running it: style, types, imports between rooms, protos
 	$(BIN)/ruff check .
