@@ -135,6 +135,19 @@ async def test_a_late_answer_never_overwrites(postgres_database: str) -> None:
         assert await queue.scalar("SELECT count(*) FROM annotation WHERE status = 3") == 2
 
 
+async def test_an_answer_that_crosses_with_a_new_lease_of_the_same_person_counts(postgres_database: str) -> None:
+    async with review_queue(postgres_database, lease_s=0.2) as queue:
+        await queue.feed(task("r1"))
+        [first] = await queue.desk.lease("ann")
+        await asyncio.sleep(0.3)
+        await queue.leases.expire()
+        [again] = await queue.desk.lease("ann")
+        assert again.lease.fencing_token == 2
+        assert await status_of(queue, "ann", first, annotation_id="a1") is AnnotationStatus.ACCEPTED
+        assert await status_of(queue, "ann", again, annotation_id="a2") is AnnotationStatus.SUPERSEDED
+        assert len(await queue.published()) == 1
+
+
 async def test_an_expired_lease_of_another_does_not_stand_in_the_way(postgres_database: str) -> None:
     async with review_queue(postgres_database, lease_s=0.2) as queue:
         await queue.feed(task("r1"))

@@ -45,7 +45,7 @@ class Lineage:
 class Standing:
     """How a task stands, all of it read at once at `seen_at` by the store's clock.
 
-    `fencing_token` is that of the latest lease; `lease_holds`: somebody has it now; `revision` is that of the latest label.
+    `fencing_token` is that of the latest lease; `lease_holds`: somebody else has it now; `revision` is that of the latest label.
     """
 
     ticket: int
@@ -88,8 +88,8 @@ def judge(
 ) -> Verdict:
     """The one decision about an answer whose lease token was real.
 
-    The current lease may always answer. An older one may while nobody holds or has answered the task: work that a person
-    has done is not thrown away because a lease ran out, and nobody else's work is overwritten by it.
+    The current lease may always answer. An older one may while nobody else holds and nobody has answered the task: work
+    that a person has done is not thrown away because a lease ran out, and nobody else's work is overwritten by it.
     """
     if kept is not None:
         return _again(annotation, grant, kept)

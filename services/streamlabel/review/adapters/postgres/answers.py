@@ -35,7 +35,7 @@ STATUS_OF_NUMBER: Mapping[int, AnnotationStatus] = MappingProxyType(
 _LOOK = """
 SELECT
     task.ticket, state, task.fencing_token, lease_until, task.revision,
-    state = 1 AND lease_until > clock_timestamp() AS lease_holds,
+    state = 1 AND lease_until > clock_timestamp() AND lease_owner <> asked.annotator AS lease_holds,
     coalesce(extract(epoch FROM clock_timestamp() - leased_at), 0)::double precision AS held_s,
     clock_timestamp() AS seen_at,
     task.project, record_id, decision, content_hash, model_name, model_version, event_at, headers,
