@@ -31,6 +31,7 @@ class Sheet:
     until_s: float = 0.0
     answer: review_pb2.Annotation | None = None
     answered_by: str = ""
+    earlier: list[str] = field(default_factory=list)
 
     @property
     def is_free(self) -> bool:
@@ -159,7 +160,7 @@ class PaperDesk:
     def _take(self, annotation: review_pb2.Annotation, annotator: str) -> tuple[Any, str]:
         if annotation.annotation_id in self.statuses:
             return DUPLICATE, ""
-        sheet = self._find(annotation.lease_token)
+        sheet = self._find(annotation.lease_token) or self._leased_anew(annotation.lease_token, annotator)
         if sheet is None:
             return SUPERSEDED, "the lease ran out and the task went to somebody else"
         names = {definition.name for definition in self.projects[sheet.task.record.project].taxonomy.classes}
@@ -171,8 +172,13 @@ class PaperDesk:
     def _find(self, token: str) -> Sheet | None:
         return next((sheet for sheet in self.sheets.values() if token and sheet.token == token), None)
 
+    def _leased_anew(self, token: str, annotator: str) -> Sheet | None:
+        """The task of an older lease, where the same person has it again."""
+        return next((s for s in self.sheets.values() if token in s.earlier and s.owner == annotator), None)
+
     def _hand_to(self, sheet: Sheet, annotator: str) -> None:
         sheet.fencing += 1
+        sheet.earlier.append(sheet.token)
         sheet.token = f"lease-{next(self._tokens)}"
         sheet.owner = annotator
         sheet.until_s = time.time() + self.lease_s

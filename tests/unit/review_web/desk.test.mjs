@@ -163,6 +163,23 @@ test("with a task in hand nobody waits at the counter, and new tasks still come"
   hand.stop();
 });
 
+test("a lease that ran out but can be had anew leaves the task on the table", async () => {
+  const service = new Service(2, { lastsMs: 3_000 });
+  const hand = handOf(service, 1);
+  let changes = 0;
+  hand.addEventListener("lost", () => assert.fail("it was to be had again"));
+  hand.start();
+  await until(() => hand.items.length === 2);
+  const shown = hand.current;
+  hand.addEventListener("change", () => { changes += hand.current !== shown; });
+  service.lost = ["token-0"];
+  service.waiting.push({ lease: { taskId: "p/0", leaseToken: "token-anew", lastsMs: 3_000 }, task: {} });
+  await until(() => shown.lease.token === "token-anew");
+  assert.equal(hand.current, shown);
+  assert.equal(changes, 0);
+  hand.stop();
+});
+
 test("a service that is away is asked again, by itself", async () => {
   const service = new Service(1);
   let failures = 2;
@@ -195,7 +212,7 @@ test("a task that comes anew while its answer is on its way is not asked again",
   const step = outbox.submit("ada", answer(4), "p/4", { token: "token-old" });
   await until(() => outbox.trouble !== null);
   service.waiting.push(leased(4), leased(5));
-  const hand = new Hand(service.call, { annotator: "ada", project: "p", ahead: 3, prepare: () => ({}), reclaim: (id, token) => outbox.reclaim(id, token) });
+  const hand = new Hand(service.call, { annotator: "ada", project: "p", ahead: 3, prepare: () => ({}), reclaim: (...lease) => outbox.reclaim(...lease) });
   hand.start();
   await until(() => hand.items.length === 1);
   assert.deepEqual(ids(hand), ["p/5"]);
@@ -205,6 +222,16 @@ test("a task that comes anew while its answer is on its way is not asked again",
   assert.equal((await step.done).status, Status.ACCEPTED);
   assert.equal(service.asked("SubmitAnnotations").at(-1).annotations[0].leaseToken, "token-4");
   hand.stop();
+});
+
+test("a task whose answer arrived while it was being leased anew is not asked again; later it may be", async () => {
+  const service = new Service(0);
+  const outbox = new Outbox(service.call);
+  const before = performance.now();
+  await outbox.submit("ada", answer(4), "p/4", { token: "token-old" }).done;
+  assert.equal(outbox.reclaim("p/4", "token-anew", before), true);
+  assert.equal(outbox.reclaim("p/4", "token-anew", performance.now() + 1), false);
+  assert.equal(outbox.reclaim("p/5", "token-anew", before), false);
 });
 
 const answer = (number) => ({ annotationId: `a-${number}`, className: "x", thinkTimeMs: 1 });

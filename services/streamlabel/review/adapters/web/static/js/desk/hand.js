@@ -27,6 +27,8 @@ class Item {
     this.lease.token = lease.leaseToken;
     this.lastsMs = lease.lastsMs || DEFAULT_LEASE_MS;
     this.renewedAt = performance.now();
+    // When the service said that the lease is gone; 0 while it holds.
+    this.lostAt = 0;
   }
 
   // Time for a heartbeat: two more may be lost before the lease is.
@@ -35,8 +37,8 @@ class Item {
   }
 }
 
-// Fires `change` when the items or `trouble` or `isDry` change, and `lost` (detail: the item) when somebody else has the
-// task on the table.
+// Fires `change` when the items or `trouble` or `isDry` change, and `lost` (detail: the item) when the task on the table
+// could not be kept.
 export class Hand extends EventTarget {
   #call;
   #who;
@@ -53,7 +55,7 @@ export class Hand extends EventTarget {
   isDry = false;
   trouble = null;
 
-  // `reclaim(taskId, token)` is asked about each task that comes: true where its answer is on its way already.
+  // `reclaim(taskId, token, askedAt)` is asked about each task that comes: true where it has its answer already.
   constructor(call, { annotator, project, ahead, prepare, reclaim = () => false }) {
     super();
     this.#call = call;
@@ -117,7 +119,7 @@ export class Hand extends EventTarget {
   }
 
   get #missing() {
-    return this.#ahead + 1 - this.items.length;
+    return this.#ahead + 1 - this.items.filter((item) => !item.lostAt).length;
   }
 
   #changed() {
@@ -162,6 +164,7 @@ export class Hand extends EventTarget {
 
   async #lease(missing, signal) {
     // Ask at once first, so that an empty queue shows as such; then wait for what comes.
+    const askedAt = performance.now();
     const waitMs = this.isDry && this.items.length === 0 ? LONG_POLL_MS : 0;
     let { fresh, again, isDry } = await this.#ask(missing, waitMs, signal);
     if (again.length > 0 && !isDry) {
@@ -173,16 +176,26 @@ export class Hand extends EventTarget {
     }
     const room = Math.max(0, missing - fresh.length);
     this.items.push(...fresh, ...again.slice(0, room));
+    this.#dropLost(askedAt);
     this.#giveBack([...again.slice(room), ...this.items.splice(this.#ahead + 1)]);
     this.isDry = isDry;
     this.trouble = null;
     this.#changed();
   }
 
+  // What was lost before `askedAt` and has not come anew is somebody else's now.
+  #dropLost(askedAt) {
+    const item = this.current;
+    if (!item?.lostAt || item.lostAt > askedAt) return;
+    this.items.shift();
+    this.dispatchEvent(new CustomEvent("lost", { detail: item }));
+  }
+
   async #ask(maxTasks, waitMs, signal) {
+    const askedAt = performance.now();
     const message = { ...this.#who, maxTasks, waitMs };
     const { tasks = [] } = await this.#call("LeaseTasks", message, { signal, limitMs: waitMs + POLL_SLACK_MS });
-    const items = tasks.filter(({ lease }) => !this.#isKnown(lease)).map((leased) => new Item(leased, this.#prepare));
+    const items = tasks.filter(({ lease }) => !this.#isKnown(lease, askedAt)).map((leased) => new Item(leased, this.#prepare));
     return {
       fresh: items.filter((item) => !this.#skipped.has(item.id)),
       again: items.filter((item) => this.#skipped.has(item.id)),
@@ -191,8 +204,8 @@ export class Hand extends EventTarget {
   }
 
   // Leases that ran out while the service was away may come anew for tasks that this person has, or has answered.
-  #isKnown(lease) {
-    if (this.#reclaim(lease.taskId, lease.leaseToken)) return true;
+  #isKnown(lease, askedAt) {
+    if (this.#reclaim(lease.taskId, lease.leaseToken, askedAt)) return true;
     const held = this.items.find((item) => item.id === lease.taskId);
     held?.renew(lease);
     return held !== undefined;
@@ -202,7 +215,7 @@ export class Hand extends EventTarget {
     const { signal } = this.#life;
     while (!signal.aborted) {
       await pause(BEAT_MS, signal);
-      const held = this.items.filter((item) => item.lease.token);
+      const held = this.items.filter((item) => item.lease.token && !item.lostAt);
       if (signal.aborted || !held.some((item) => item.isDue)) continue;
       try {
         await this.#extend(held, signal);
@@ -219,11 +232,11 @@ export class Hand extends EventTarget {
     for (const lease of leases) byToken.get(lease.leaseToken)?.renew(lease);
     for (const token of lostLeaseTokens) {
       const item = byToken.get(token);
-      if (!item || item.lease.token !== token || !this.items.includes(item)) continue;
-      const wasCurrent = item === this.current;
-      this.remove(item);
-      if (wasCurrent) this.dispatchEvent(new CustomEvent("lost", { detail: item }));
+      if (item && item.lease.token === token) item.lostAt = performance.now();
     }
+    // The one on the table stays there for the moment: perhaps it is free, and comes anew with the next call.
+    for (const item of this.items.filter(({ lostAt }) => lostAt)) if (item !== this.current) this.remove(item);
+    if (lostLeaseTokens.length > 0) this.#wake();
   }
 
   #giveBack(items, { leaving = false } = {}) {

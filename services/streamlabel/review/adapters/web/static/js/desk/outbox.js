@@ -19,6 +19,8 @@ export class Outbox extends EventTarget {
   #steps = [];
   #running = false;
   #backoff = new Backoff();
+  // Task id → when its answer was taken, of the last ones.
+  #arrived = new Map();
   #hurry = null;
   // Why the first step cannot leave; null while all is well.
   trouble = null;
@@ -41,9 +43,10 @@ export class Outbox extends EventTarget {
     return step;
   }
 
-  // The task has been leased to the same person anew: an answer to it that has not arrived yet goes under the new lease.
-  // False where there is none.
-  reclaim(taskId, token) {
+  // The task has been leased to the same person anew, by a call begun at `askedAt`. True where that is no new question:
+  // an answer that has not arrived yet goes under the new lease, one that has arrived since crossed with the call.
+  reclaim(taskId, token, askedAt) {
+    if (this.#arrived.get(taskId) >= askedAt) return true;
     const step = this.#steps.find((candidate) => candidate.kind === "submit" && candidate.token && candidate.taskId === taskId);
     if (!step) return false;
     step.token = token;
@@ -162,8 +165,16 @@ export class Outbox extends EventTarget {
     const verdicts = new Map(results.map((result) => [result.annotationId, result]));
     for (const step of batch) {
       const verdict = verdicts.get(step.answer.annotationId);
-      this.#settle(step, () => step.resolve({ status: verdict?.status ?? Status.ACCEPTED, detail: verdict?.detail ?? "" }));
+      const status = verdict?.status ?? Status.ACCEPTED;
+      if (status === Status.ACCEPTED || status === Status.DUPLICATE) this.#remember(step.taskId);
+      this.#settle(step, () => step.resolve({ status, detail: verdict?.detail ?? "" }));
     }
+  }
+
+  #remember(taskId) {
+    this.#arrived.delete(taskId);
+    this.#arrived.set(taskId, performance.now());
+    if (this.#arrived.size > LARGEST_BATCH) this.#arrived.delete(this.#arrived.keys().next().value);
   }
 
   // How many of the next answers must go one by one.

@@ -133,7 +133,7 @@ export class Session extends EventTarget {
       project: this.#project,
       ahead: AHEAD,
       prepare: this.#prepare,
-      reclaim: (taskId, token) => this.outbox.reclaim(taskId, token),
+      reclaim: (taskId, token, askedAt) => this.outbox.reclaim(taskId, token, askedAt),
     });
     this.#hand.addEventListener("change", this.#changed);
     this.#hand.addEventListener("lost", () => this.#notice("lost"));

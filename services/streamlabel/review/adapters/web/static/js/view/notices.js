@@ -8,7 +8,7 @@ const LASTS_MS = 8_000;
 const MOST = 3;
 
 const TEXTS = {
-  lost: () => "Your time for that task ran out and somebody else has it now. Here is the next one.",
+  lost: () => "Your time for that task ran out, and somebody else has it. Here is the next one.",
   superseded: ({ past }) => `Somebody answered first. Your “${line(past.className, 40)}” is kept as a second opinion.`,
   rejected: ({ past, detail }) => `“${line(past.className, 40)}” was not taken: ${line(detail) || "the service refused it"}.`,
   "not-taken-back": ({ detail }) => `That answer could not be taken back: ${line(detail)}.`,
