@@ -13,6 +13,16 @@ _TAKEN = ("Address already in use", "already in use - ", "could not bind", "fail
 _MEMORY = ("OutOfMemoryError", "Cannot allocate memory", "insufficient memory")
 
 
+_ALARMS = (" ERROR ", " FATAL ", "FATAL:", "PANIC:", "Exception", "Traceback")
+
+
+def telling(log: str, lines: int = 15) -> str:
+    """The part of a log that tells most of an end: from the first alarm on, or else the last lines."""
+    every = log.splitlines()
+    first = next((index for index, line in enumerate(every) if any(alarm in line for alarm in _ALARMS)), None)
+    return "\n".join(every[-lines:] if first is None else every[first : first + lines])
+
+
 def explain(name: str, code: int, log: str, *, data_root: Path, ports: Mapping[str, int]) -> str:
     """One sentence on why a process ended with `code`, from what it logged at last."""
     if any(sign in log for sign in _FULL):

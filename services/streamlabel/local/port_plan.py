@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from streamlabel.errors import ConfigurationError
@@ -27,8 +27,10 @@ PREFERRED: Mapping[str, int | None] = {
 }
 
 
-def plan(remembered: Mapping[str, int], pinned: Mapping[str, int], progress: Progress) -> dict[str, int]:
-    """A port for every name in PREFERRED, all different and free now.
+def plan(
+    remembered: Mapping[str, int], pinned: Mapping[str, int], progress: Progress, claimed: Collection[int] = ()
+) -> dict[str, int]:
+    """A port for every name in PREFERRED, all different and free now; none but pinned ones from `claimed`.
 
     Raises ConfigurationError, naming the holder, where a pinned port is taken; a remembered one is replaced and told.
     """
@@ -48,10 +50,16 @@ def plan(remembered: Mapping[str, int], pinned: Mapping[str, int], progress: Pro
     for name, preferred in PREFERRED.items():
         if name not in chosen:
             wanted = remembered.get(name, preferred)
-            chosen[name] = ports.choose(chosen.values(), preferred=wanted)
+            chosen[name] = ports.choose({*chosen.values(), *claimed}, preferred=wanted)
             if name in remembered and chosen[name] != wanted:
-                progress.say(f"port {wanted} of {name} is taken by {describe_holder(wanted)}; using {chosen[name]}")
+                progress.say(
+                    f"port {wanted} of {name} is taken by {_holder_words(wanted, claimed)}; using {chosen[name]}"
+                )
     return chosen
+
+
+def _holder_words(port: int | None, claimed: Collection[int]) -> str:
+    return "another stack that starts" if port in claimed and holder(port or 0) is None else describe_holder(port)
 
 
 def describe_holder(port: int | None) -> str:

@@ -11,6 +11,7 @@ from types import TracebackType
 from streamlabel.local.child import Child, reap_leftovers, tail
 from streamlabel.local.kafka import KafkaServer
 from streamlabel.local.places import DataDir, cache_dir
+from streamlabel.local.port_claims import claiming
 from streamlabel.local.ports import choose
 from streamlabel.local.postgres import PostgresServer
 from streamlabel.local.progress import LineProgress, Progress
@@ -39,22 +40,24 @@ class EmbeddedServers:
         self._progress: Progress = progress or LineProgress()
         self._servers: dict[str, Server] = {}
         self._children: dict[str, Child] = {}
-        taken: set[int] = set()
-
-        def port() -> int:
-            taken.add(chosen := choose(taken))
-            return chosen
-
         cache = cache_dir()
-        if "kafka" in names:
-            self._kafka = KafkaServer(self.data, cache, port=port(), controller_port=port())
-            self._servers["kafka"] = self._kafka
-        if "triton" in names:
-            self._triton = TritonServer(self.data, cache, grpc_port=port(), http_port=port(), metrics_port=port())
-            self._servers["triton"] = self._triton
-        if "postgres" in names:
-            self._postgres = PostgresServer(self.data, port=port())
-            self._servers["postgres"] = self._postgres
+        with claiming(cache) as claims:
+            taken = claims.of_others
+
+            def port() -> int:
+                taken.add(chosen := choose(taken))
+                claims.claim([chosen])
+                return chosen
+
+            if "kafka" in names:
+                self._kafka = KafkaServer(self.data, cache, port=port(), controller_port=port())
+                self._servers["kafka"] = self._kafka
+            if "triton" in names:
+                self._triton = TritonServer(self.data, cache, grpc_port=port(), http_port=port(), metrics_port=port())
+                self._servers["triton"] = self._triton
+            if "postgres" in names:
+                self._postgres = PostgresServer(self.data, port=port())
+                self._servers["postgres"] = self._postgres
 
     @property
     def kafka(self) -> str:

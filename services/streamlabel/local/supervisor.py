@@ -21,10 +21,11 @@ from pathlib import Path
 from streamlabel.errors import ConfigurationError, StreamlabelError
 from streamlabel.local import stack_file
 from streamlabel.local.child import Child, ProcessIdentity, reap_leftovers, tail
-from streamlabel.local.diagnosis import explain
+from streamlabel.local.diagnosis import explain, telling
 from streamlabel.local.disk import require_room
 from streamlabel.local.options import StackOptions
 from streamlabel.local.places import DataDir, cache_dir
+from streamlabel.local.port_claims import claiming
 from streamlabel.local.port_plan import plan
 from streamlabel.local.progress import Progress
 from streamlabel.local.stack_file import ProcessPhase, ProcessState, StackPhase, StackState
@@ -41,6 +42,7 @@ _GIVE_UP_AFTER = 4
 _READY_POLL_S = 0.1
 _WATCH_POLL_S = 2.0
 _LOCK_ATTEMPTS = 10
+_LOG_LINES_READ = 2000  # of a process that ended, to find out why
 
 ApplyTopics = Callable[[Mapping[str, str]], Awaitable[None]]
 MakeUnits = Callable[[DataDir, Path, Mapping[str, int], Mapping[str, str], tuple[str, ...]], list[Unit]]
@@ -119,7 +121,9 @@ class Supervisor:
 
     def _plan_units(self) -> list[Unit]:
         last = stack_file.read(self._data)
-        ports = plan(last.ports if last else {}, self._options.pinned_ports, self._progress)
+        with claiming(cache_dir()) as claims:
+            ports = plan(last.ports if last else {}, self._options.pinned_ports, self._progress, claims.of_others)
+            claims.claim(ports.values())
         environment = stack_file.environment_for(
             ports, partitions=self._options.partitions, topic_prefix=self._options.topic_prefix
         )
@@ -217,17 +221,17 @@ class Supervisor:
 
     async def _may_restart(self, unit: Unit, code: int, child: Child, failures: int, *, was_ready: bool) -> bool:
         """Waits its time before a restart; False where a restart is in vain."""
-        log = tail(child.log, since_byte=child.log_offset)
+        log = tail(child.log, _LOG_LINES_READ, since_byte=child.log_offset)
         reason = explain(unit.name, code, log, data_root=self._data.root, ports=self._state.ports)
         if code == EXIT_CONFIGURATION:
             self._tell_process(unit, phase=ProcessPhase.MISCONFIGURED, pid=None, started_at=None, reason=reason)
-            message = f"{unit.name} is not configured rightly and was not started again:\n{log}"
+            message = f"{unit.name} is not configured rightly and was not started again:\n{telling(log)}"
             if not was_ready:
                 raise ConfigurationError(message)
             self._progress.say(message)
             return False
         if failures >= _GIVE_UP_AFTER and not was_ready:
-            raise StackFailedError(f"{reason}; gave up after {failures} starts. The end of {child.log}:\n{log}")
+            raise StackFailedError(f"{reason}; gave up after {failures} starts. From {child.log}:\n{telling(log)}")
         await self._pause_before_restart(unit, failures, reason)
         return True
 

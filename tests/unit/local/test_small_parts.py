@@ -16,7 +16,7 @@ from streamlabel.cli.log_view import LogView
 from streamlabel.errors import ConfigurationError
 from streamlabel.local import options, units
 from streamlabel.local.__main__ import main
-from streamlabel.local.diagnosis import explain
+from streamlabel.local.diagnosis import explain, telling
 from streamlabel.local.options import StackOptions
 from streamlabel.local.places import DataDir, cache_dir
 from streamlabel.local.progress import LineProgress
@@ -65,6 +65,13 @@ def test_causes_that_an_operator_can_remove_are_named(log: str, words: str) -> N
     reason = explain("kafka", 3, log, data_root=Path("/data"), ports={"kafka": 1, "postgres": 2})
     assert re.match(words, reason), reason
     assert "postgres" not in reason
+
+
+def test_the_cause_is_shown_and_not_the_noise_after_it() -> None:
+    noise = [f"shutting down part {number}" for number in range(100)]
+    log = "\n".join(["starting", "10:00 ERROR Address already in use", "  at java.net", *noise])
+    assert telling(log, 3) == "10:00 ERROR Address already in use\n  at java.net\nshutting down part 0"
+    assert telling("\n".join(noise), 1) == "shutting down part 99"
 
 
 def test_a_service_sees_no_key_that_it_would_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
