@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from streamlabel.cli.topic_reading import read_whole, until_readable
+from streamlabel.core.nearest import did_you_mean
 from streamlabel.core.project import Project
 from streamlabel.core.taxonomy import Taxonomy
 from streamlabel.errors import ConfigurationError, InvalidMessageError, TransientError
@@ -72,12 +72,10 @@ def no_such_project(name: str, published: Published) -> ConfigurationError:
         return ConfigurationError(
             f"project {name} cannot be read ({published.unreadable[name]}); `streamlabel project apply FILE` replaces it"
         )
-    nearest = difflib.get_close_matches(name, published.projects, n=1)
-    if nearest:
-        hint = f"did you mean {nearest[0]!r}?"
-    elif published.projects:
+    hint = did_you_mean(name, published.projects)
+    if not hint and published.projects:
         hint = "`streamlabel project list` shows those there are"
-    else:
+    elif not hint:
         hint = "`streamlabel project apply FILE` makes one"
     return ConfigurationError(f"there is no project {name!r}; {hint}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 import itertools
 import sys
@@ -14,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from streamlabel.core.nearest import did_you_mean
 from streamlabel.core.record import ImagePayload, TextPayload, sniff_media_type
 from streamlabel.core.submission import NewRecord, Reason
 from streamlabel.errors import ConfigurationError, InvalidMessageError
@@ -159,8 +159,7 @@ class RecordSource:
             *(("--attribute", name) for name in columns.attributes),
         ):
             if name is not None and name not in header:
-                near = difflib.get_close_matches(name, header, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(map(repr, header))}"
+                hint = did_you_mean(name, header) or f"there are {', '.join(map(repr, header))}"
                 raise ConfigurationError(f"{self.name} has no column {name!r} ({option}); {hint}")
 
     def _from_row(self, header: Sequence[str], row: Sequence[str]) -> NewRecord:

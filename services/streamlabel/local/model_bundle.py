@@ -6,7 +6,6 @@ graph is another version. What Streamlabel generates around them (`config.pbtxt`
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tempfile
@@ -21,6 +20,7 @@ import yaml
 from google.protobuf import text_format
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from streamlabel.core.nearest import did_you_mean
 from streamlabel.errors import ConfigurationError
 from streamlabel.local.onnx_graph import GraphSignature, TensorSignature, read_signature
 
@@ -293,8 +293,8 @@ def _listed(tensors: Sequence[TensorSignature]) -> str:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    hint = did_you_mean(word, known)
+    return f" ({hint})" if hint else ""
 
 
 def _fault(item: Any) -> str:

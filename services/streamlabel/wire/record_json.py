@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from streamlabel.core.nearest import did_you_mean
 from streamlabel.core.record import PayloadKind, sniff_media_type
 from streamlabel.core.submission import INVALID_PAYLOAD, Reason
 from streamlabel.errors import InvalidMessageError
@@ -120,16 +120,10 @@ def set_attributes(message: record_pb2.Record, value: Any) -> None:
         message.attributes[name] = entry if isinstance(entry, str) else orjson.dumps(entry).decode()
 
 
-def nearest(word: str, known: tuple[str, ...]) -> str:
-    """`; did you mean X?`, or nothing where no known word is near."""
-    found = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
-
-
 def _unknown_key(document: Mapping[str, Any]) -> InvalidMessageError:
     word = next(key for key in document if key not in _KNOWN)
-    hint = nearest(word, KEYS) or f"; a record has {', '.join(KEYS)}"
-    return InvalidMessageError(Reason.UNKNOWN_FIELD, f"unknown key {word[:60]!r}{hint}")
+    hint = did_you_mean(word, KEYS) or f"a record has {', '.join(KEYS)}"
+    return InvalidMessageError(Reason.UNKNOWN_FIELD, f"unknown key {word[:60]!r}; {hint}")
 
 
 def _text(value: Any, what: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from streamlabel.core.nearest import did_you_mean
 from streamlabel.errors import ConfigurationError
 
 MAX_FILE_BYTES = 1024 * 1024
@@ -51,8 +51,7 @@ class Section:
     def _take(self, key_node: yaml.Node, value_node: yaml.Node, allowed: Sequence[str]) -> None:
         key = str(key_node.value)
         if key not in allowed:
-            nearest = difflib.get_close_matches(key, allowed, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(allowed)}"
+            hint = did_you_mean(key, allowed) or f"known keys: {', '.join(allowed)}"
             self._complaints.add(key_node, f"unknown key {self._full(key)!r}; {hint}")
         elif key in self._values:
             self._complaints.add(key_node, f"key {self._full(key)!r} is there twice")
@@ -111,9 +110,8 @@ class Section:
         value = self.text(key, default)
         if value in choices or (key not in self and default is None):
             return value
-        nearest = difflib.get_close_matches(value, choices, n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        self.complain(key, f"{value!r} is not one of {', '.join(choices)}{hint}")
+        hint = did_you_mean(value, choices)
+        self.complain(key, f"{value!r} is not one of {', '.join(choices)}" + (f"; {hint}" if hint else ""))
         return ""
 
     def integer(self, key: str, default: int | None = None) -> int:

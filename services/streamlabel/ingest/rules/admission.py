@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from streamlabel.core.identity import PROJECT_NAME, check_record_id
+from streamlabel.core.nearest import did_you_mean
 from streamlabel.core.project import FeaturesEncoder, Project
 from streamlabel.core.record import FeaturesPayload, ImagePayload, Payload, check_attributes, kind_of
 from streamlabel.core.submission import Reason
@@ -111,8 +111,7 @@ def unknown_project(name: str, record_id: str, known: Sequence[str]) -> Refusal:
     if not PROJECT_NAME.fullmatch(name):
         detail = f"{name[:80]!r} is no name of a project" if name else "the record names no project"
         return Refusal(record_id, Reason.UNKNOWN_PROJECT, detail)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "`streamlabel project list` shows what there is"
+    hint = did_you_mean(name, known) or "`streamlabel project list` shows what there is"
     return Refusal(record_id, Reason.UNKNOWN_PROJECT, f"there is no project {name!r}; {hint}")
 
 
