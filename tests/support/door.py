@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from streamlabel.core.project import (
     FeaturesEncoder,
@@ -16,7 +16,7 @@ from streamlabel.core.project import (
 from streamlabel.core.record import FeaturesPayload, ImagePayload, Payload, PayloadKind, TextPayload, UriPayload
 from streamlabel.core.submission import NewRecord, RecordStatus
 from streamlabel.core.taxonomy import ClassDefinition, Taxonomy
-from streamlabel.errors import StreamlabelError
+from streamlabel.errors import StreamlabelError, TransientError
 from streamlabel.ingest.adapters.offers import offer_of
 from streamlabel.ingest.handler import Intake
 from streamlabel.ingest.ports import Arrival
@@ -93,7 +93,8 @@ def uri_offer() -> Offer:
 class KnownProjects:
     """Projects that are known, and some that will be once somebody looks again."""
 
-    def __init__(self, *known: Project, hidden: Sequence[Project] = ()) -> None:
+    def __init__(self, *known: Project, hidden: Sequence[Project] = (), failure: TransientError | None = None) -> None:
+        self.failure = failure
         self.known = {each.name: each for each in known}
         self.hidden = list(hidden)
         self.looks = 0
@@ -104,9 +105,12 @@ class KnownProjects:
     def names(self) -> Sequence[str]:
         return list(self.known)
 
-    async def look_again(self) -> None:
-        self.looks += 1
-        self.known.update({each.name: each for each in self.hidden})
+    async def look_for(self, names: Iterable[str]) -> None:
+        if not self.known.keys() >= set(names):
+            self.looks += 1
+            if self.failure is not None:
+                raise self.failure
+            self.known.update({each.name: each for each in self.hidden})
 
 
 class PaperLog:

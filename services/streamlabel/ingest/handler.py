@@ -21,7 +21,15 @@ from streamlabel.core.submission import Reason, RecordResult, RecordStatus
 from streamlabel.errors import InvalidMessageError, StreamlabelError, TransientError
 from streamlabel.ingest.in_flight import Airborne, ByteBudget, Fate, Flight
 from streamlabel.ingest.ports import Arrival, Projects, RecordLog, Stopwatch, Tally, TooMuchInFlightError
-from streamlabel.ingest.rules.admission import Limits, Offer, Refusal, conflict, refusal, unknown_project
+from streamlabel.ingest.rules.admission import (
+    Limits,
+    Offer,
+    Refusal,
+    conflict,
+    refusal,
+    unclear_project,
+    unknown_project,
+)
 from streamlabel.ingest.rules.recent import RecentRecords
 
 _RETRY_AFTER_S = 1.0
@@ -118,21 +126,28 @@ class Intake:
         if reasons:
             self._tally.refused(reasons)
 
-    async def _known_projects(self, batch: Sequence[Offer | Refusal]) -> Mapping[str, Project | None]:
+    async def _known_projects(self, batch: Sequence[Offer | Refusal]) -> Mapping[str, Project | TransientError | None]:
         names = {offer.project for offer in batch if isinstance(offer, Offer)}
-        projects = {name: self._projects.get(name) for name in names}
-        if None not in projects.values():
-            return projects
-        # Perhaps it was applied a moment ago.
-        await self._projects.look_again()
-        return {name: self._projects.get(name) for name in names}
+        untold: TransientError | None = None
+        try:
+            # Perhaps one was applied a moment ago.
+            await self._projects.look_for(names)
+        except TransientError as error:
+            untold = error
+        return {name: self._projects.get(name) or untold for name in names}
 
     def _judge(
-        self, offer: Offer | Refusal, projects: Mapping[str, Project | None], flight: Flight, load: list[Offer]
+        self,
+        offer: Offer | Refusal,
+        projects: Mapping[str, Project | TransientError | None],
+        flight: Flight,
+        load: list[Offer],
     ) -> _Verdict:
         if isinstance(offer, Refusal):
             return _rejected(offer)
         project = projects[offer.project]
+        if isinstance(project, TransientError):
+            return _unavailable(offer.record_id, unclear_project(offer.project, project))
         if project is None:
             return _rejected(unknown_project(offer.project, offer.record_id, self._projects.names()))
         if (refused := refusal(offer, project, self.limits)) is not None:
@@ -202,11 +217,15 @@ async def _landing(passenger: _Passenger) -> RecordResult:
 def _failed(passenger: _Passenger, fate: StreamlabelError) -> RecordResult:
     if isinstance(fate, InvalidMessageError) and passenger.content_hash == passenger.flown_hash:
         return _rejected(Refusal(passenger.record_id, fate.reason, fate.detail))
+    return _unavailable(passenger.record_id, str(fate))
+
+
+def _unavailable(record_id: str, why: str) -> RecordResult:
     return RecordResult(
-        record_id=passenger.record_id,
+        record_id=record_id,
         status=RecordStatus.UNAVAILABLE,
         reason=Reason.BROKER_UNAVAILABLE,
-        detail=f"not taken now, send it again: {fate}",
+        detail=f"not taken now, send it again: {why}",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,8 +61,8 @@ class Projects(Protocol):
         """All known names."""
         ...
 
-    async def look_again(self) -> None:
-        """Reads what was applied meanwhile. Cheap to call often: it looks only so many times a second. Never raises."""
+    async def look_for(self, names: Iterable[str]) -> None:
+        """Returns once each of these projects can be got or was never applied; raises TransientError while nobody can tell."""
         ...
 
 

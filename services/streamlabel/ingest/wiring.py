@@ -10,7 +10,6 @@ from streamlabel.errors import TransientError
 from streamlabel.ingest.adapters.grpc_service import SERVICE_NAME, GrpcDoor
 from streamlabel.ingest.adapters.http_records import HttpDoor
 from streamlabel.ingest.adapters.pipeline import PipelineLimits
-from streamlabel.ingest.adapters.project_table import ProjectTable
 from streamlabel.ingest.adapters.record_log import KafkaRecordLog
 from streamlabel.ingest.adapters.source import SourceLanes, SourceSetting
 from streamlabel.ingest.adapters.source_start import begin_at_end
@@ -32,7 +31,7 @@ from streamlabel.runtime.settings import MIB
 from streamlabel.runtime.stream import ExactlyOnceStage
 from streamlabel.runtime.table import CompactedTable, TableRead
 from streamlabel.wire.flow import RECORDS, Names
-from streamlabel.wire.tables import project_table
+from streamlabel.wire.tables import ProjectFinder, project_table
 
 
 async def wire(process: Process, settings: IngestSettings) -> None:
@@ -47,7 +46,7 @@ async def wire(process: Process, settings: IngestSettings) -> None:
         admin, names.topic(RECORDS), check=check, clock=process.clock, backoff=Backoff()
     )
     table = _follow_projects(process, broker, names)
-    projects = ProjectTable(table, monotonic_s=process.clock.monotonic_s)
+    projects = ProjectFinder(table, process.clock.monotonic_s, process.clock.sleep)
     producer = IdempotentProducer(
         name="records",
         broker=broker,
@@ -91,7 +90,7 @@ def _follow_projects(process: Process, broker: KafkaBroker, names: Names) -> Com
     return table
 
 
-def _serve(process: Process, settings: IngestSettings, intake: Intake, projects: ProjectTable) -> None:
+def _serve(process: Process, settings: IngestSettings, intake: Intake, projects: ProjectFinder) -> None:
     limits = _limits(settings)
     window = PipelineLimits(
         batch_max_records=limits.batch_max_records,
@@ -124,7 +123,7 @@ async def _add_source(
     broker: KafkaBroker,
     admin: KafkaTopicAdmin,
     setting: SourceSetting,
-    projects: ProjectTable,
+    projects: ProjectFinder,
 ) -> None:
     topic = str(settings.ingest_source_topic)
     group = Names(settings.kafka_topic_prefix).group("ingest")

@@ -24,13 +24,14 @@ class Router:
         self._log = log
 
     async def route(self, arrivals: Sequence[Arrival]) -> Sequence[Routed]:
-        """A label, a task or the reason why neither can be, for each arrival in order."""
+        """A label, a task or the reason why neither can be, for each arrival in order. Raises TransientError for the whole batch."""
+        await self._projects.look_for({arrival.prediction.record.key.project for arrival in arrivals})
         now = self._clock.now()
         decisions: list[tuple[str, Decision]] = []
         routed: list[Routed] = []
         for arrival in arrivals:
             name = arrival.prediction.record.key.project
-            project = await self._projects.find(name)
+            project = self._projects.get(name)
             if project is None:
                 routed.append(InvalidMessageError(Reason.UNKNOWN_PROJECT, f"no project {name!r} was ever applied"))
                 continue

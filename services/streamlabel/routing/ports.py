@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -38,8 +38,12 @@ class Routing(Protocol):
 class Projects(Protocol):
     """The projects as they stand."""
 
-    async def find(self, name: str) -> Project | None:
-        """The project; None only if it is not there after a look at the latest state."""
+    def get(self, name: str) -> Project | None:
+        """The project; None where no such one is known."""
+        ...
+
+    async def look_for(self, names: Iterable[str]) -> None:
+        """Returns once each of these projects can be got or was never applied; raises TransientError while nobody can tell."""
         ...
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from streamlabel.core.control import Gate, Release
+from streamlabel.core.identity import PROJECT_NAME
 from streamlabel.core.project import Project
-from streamlabel.errors import InvalidMessageError
+from streamlabel.errors import InvalidMessageError, TransientError
 from streamlabel.runtime.broker import Broker
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.messages import Message
@@ -18,8 +20,9 @@ from streamlabel.wire.flow import GATES, PROJECTS, RELEASES, Names
 
 Row = TypeVar("Row", Project, Gate, Release)
 
-# A burst of records of a project that nobody applied must not become a burst of look-ups.
-MISS_MEMORY_S = 1.0
+# A burst of records of projects that nobody applied must not become a burst of look-ups.
+LOOK_EVERY_S = 1.0
+LOOK_TIMEOUT_S = 5.0
 
 
 def project_table(
@@ -87,27 +90,74 @@ def _under(key: bytes, message: Message, row: Row) -> Row:
 
 
 class ProjectFinder:
-    """Finds projects in their table, and believes that one is unknown only after reading the table to its end."""
+    """Finds projects in their table, and believes that one is unknown only after reading the table to its end.
 
-    def __init__(self, table: CompactedTable[Project], monotonic_s: Callable[[], float]) -> None:
+    However many names are asked for that nobody applied, the same one or ever new ones: the table is read to its end for
+    them once in LOOK_EVERY_S. A name that the last look did not find is unknown until the next is due; all others wait for
+    that one, together.
+    """
+
+    def __init__(
+        self,
+        table: CompactedTable[Project],
+        monotonic_s: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._table = table
         self._monotonic_s = monotonic_s
-        self._missed_at_s: dict[str, float] = {}
+        self._sleep = sleep
+        self._turn = asyncio.Lock()
+        # Looks are counted, so that whoever waited knows whether one began after he asked.
+        self._begun = self._ended = 0
+        self._begun_at_s = float("-inf")
+        self._missed: set[str] = set()
+        self._failure = ""
+
+    def get(self, name: str) -> Project | None:
+        """The project, as far as the table is read."""
+        try:
+            return self._table.get(projects.project_key(name))
+        except UnicodeEncodeError:
+            return None
+
+    def names(self) -> Sequence[str]:
+        """All names, as far as the table is read."""
+        return [project.name for project in self._table.rows().values()]
 
     async def find(self, name: str) -> Project | None:
         """The project; None where it was never applied. Raises TransientError while the table cannot be read."""
-        project = self._table.get(projects.project_key(name))
-        if project is not None:
-            return project
-        now_s = self._monotonic_s()
-        if now_s - self._missed_at_s.get(name, float("-inf")) < MISS_MEMORY_S:
-            return None
-        await self._table.refresh()
-        project = self._table.get(projects.project_key(name))
-        if project is None:
-            self._forget_old_misses(now_s)
-            self._missed_at_s[name] = now_s
-        return project
+        await self.look_for((name,))
+        return self.get(name)
 
-    def _forget_old_misses(self, now_s: float) -> None:
-        self._missed_at_s = {name: at_s for name, at_s in self._missed_at_s.items() if now_s - at_s < MISS_MEMORY_S}
+    async def look_for(self, names: Iterable[str]) -> None:
+        """Returns once each of these projects can be got or was never applied; raises TransientError while nobody can tell."""
+        missing = [name for name in names if self.get(name) is None and self._may_exist(name)]
+        if missing:
+            missed = await self._next_look()
+            missed.update(name for name in missing if self.get(name) is None)
+
+    def _may_exist(self, name: str) -> bool:
+        if not PROJECT_NAME.fullmatch(name):
+            return False
+        return name not in self._missed or self._monotonic_s() - self._begun_at_s >= LOOK_EVERY_S
+
+    async def _next_look(self) -> set[str]:
+        """The names that were missed by a look that began after this call; all who wait for it share it, its failure too."""
+        asked = self._begun
+        async with self._turn:
+            if self._ended <= asked:
+                await self._look()
+            if self._failure:
+                raise TransientError(self._failure)
+            return self._missed
+
+    async def _look(self) -> None:
+        await self._sleep(max(0.0, self._begun_at_s + LOOK_EVERY_S - self._monotonic_s()))
+        self._begun += 1
+        self._begun_at_s = self._monotonic_s()
+        self._missed, self._failure = set(), ""
+        try:
+            await self._table.refresh(LOOK_TIMEOUT_S)
+        except TransientError as error:
+            self._failure = str(error)
+        self._ended = self._begun

@@ -192,6 +192,15 @@ async def test_an_unknown_project_is_refused_beside_good_records() -> None:
     assert "'mail'" in results[1].detail
 
 
+async def test_while_nobody_can_tell_whether_a_project_exists_its_records_are_not_refused_for_good() -> None:
+    door = Door(projects=KnownProjects(MAIL, failure=TransientError("Kafka is away")))
+    results = await door.intake.ingest([text_offer("a"), text_offer("a", to="new")], BY_GRPC)
+    assert [result.status for result in results] == [A, U]
+    assert results[1].reason == Reason.BROKER_UNAVAILABLE
+    assert "'new'" in results[1].detail
+    assert "Kafka is away" in results[1].detail
+
+
 async def test_a_defect_ends_the_door_and_lies_to_nobody() -> None:
     door = Door()
     door.log.fates = [ZeroDivisionError("defect")]

@@ -15,13 +15,13 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from streamlabel.core.submission import Reason, RecordResult, RecordStatus
-from streamlabel.errors import InvalidMessageError
+from streamlabel.errors import InvalidMessageError, TransientError
 from streamlabel.ingest.adapters.ndjson import Line, LineReader
 from streamlabel.ingest.adapters.offers import offer_of
 from streamlabel.ingest.adapters.pipeline import Pipeline, PipelineLimits
 from streamlabel.ingest.adapters.traces import traceparent_of
 from streamlabel.ingest.ports import Arrival, Door, Projects, TooMuchInFlightError
-from streamlabel.ingest.rules.admission import Limits, Offer, Refusal, unknown_project
+from streamlabel.ingest.rules.admission import Limits, Offer, Refusal, unclear_project, unknown_project
 from streamlabel.runtime.http import error_response
 from streamlabel.wire import record_json
 from streamlabel.wire.headers import TRACEPARENT
@@ -69,8 +69,8 @@ class HttpDoor:
     async def post_records(self, request: web.Request) -> web.StreamResponse:
         """Take the records of one request."""
         project = request.match_info["project"]
-        if (refused := await self._unknown(project)) is not None:
-            return error_response(404, refused.reason, refused.detail)
+        if (unknown := await self._unknown(project)) is not None:
+            return unknown
         if request.content_type not in (*NDJSON, JSON):
             return error_response(
                 415, "UNSUPPORTED_MEDIA_TYPE", f"send {NDJSON[0]} or {JSON}, not {request.content_type!r}"
@@ -166,11 +166,14 @@ class HttpDoor:
         await self._stopping.wait()
         pipeline.end()
 
-    async def _unknown(self, project: str) -> Refusal | None:
+    async def _unknown(self, project: str) -> web.Response | None:
+        try:
+            await self._projects.look_for((project,))
+        except TransientError as error:
+            return error_response(503, Reason.BROKER_UNAVAILABLE, unclear_project(project, error), headers=_RETRY_AFTER)
         if self._projects.get(project) is None:
-            await self._projects.look_again()
-        if self._projects.get(project) is None:
-            return unknown_project(project, "", self._projects.names())
+            refused = unknown_project(project, "", self._projects.names())
+            return error_response(404, refused.reason, refused.detail)
         return None
 
 

@@ -45,8 +45,7 @@ class SourceLane:
 
     async def _project(self) -> tuple[Project, SourceMapping]:
         name = self._setting.project
-        if self._projects.get(name) is None:
-            await self._projects.look_again()
+        await self._projects.look_for((name,))
         project = self._projects.get(name)
         if project is None:
             raise TransientError(

@@ -115,6 +115,11 @@ def unknown_project(name: str, record_id: str, known: Sequence[str]) -> Refusal:
     return Refusal(record_id, Reason.UNKNOWN_PROJECT, f"there is no project {name!r}; {hint}")
 
 
+def unclear_project(name: str, why: Exception) -> str:
+    """What to say of a project that is not known here, while nobody can tell whether it is elsewhere."""
+    return f"project {name!r} is not known here, and whether it was applied cannot be told now: {why}"
+
+
 def conflict(record_id: str) -> Refusal:
     """The refusal of a second content under one id."""
     return Refusal(
