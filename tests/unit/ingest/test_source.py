@@ -16,6 +16,8 @@ from streamlabel.ingest.rules.partitioning import partition_of
 from streamlabel.runtime.messages import Emit, Message
 from streamlabel.runtime.topic_admin import TopicShape
 from streamlabel.wire import records
+from streamlabel.wire.flow import RECORDS, Names
+from streamlabel.wire.topics import TopicPlan, shapes
 from support.door import MAIL, KnownProjects
 
 MAPPED = replace(MAIL, source=SourceMapping(payload="body", record_id="id"))
@@ -98,6 +100,9 @@ async def test_the_dead_letter_topic_is_made_like_its_source() -> None:
     assert await prepare_source(admin, "shop", "dead") == 3
     assert (admin.shapes["dead"].partitions, admin.shapes["dead"].replication_factor) == (3, 2)
     assert admin.shapes["dead"].config["max.message.bytes"] == "5000"
+    names = Names()
+    of_the_flow = shapes(names, TopicPlan())[names.dead_letter(names.topic(RECORDS), "inference")]
+    assert admin.shapes["dead"].config["retention.ms"] == of_the_flow.config["retention.ms"]
     assert await prepare_source(admin, "shop", "dead") == 3
 
 

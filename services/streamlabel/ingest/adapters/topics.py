@@ -9,10 +9,9 @@ from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.health import Check
 from streamlabel.runtime.topic_admin import TopicAdmin, TopicShape
+from streamlabel.wire.topics import TopicPlan
 
 log = logging.getLogger(__name__)
-
-DEAD_LETTER_RETENTION_MS = 30 * 86_400_000
 
 
 async def await_partitions(admin: TopicAdmin, topic: str, *, check: Check, clock: Clock, backoff: Backoff) -> int:
@@ -37,8 +36,8 @@ async def await_partitions(admin: TopicAdmin, topic: str, *, check: Check, clock
 async def prepare_source(admin: TopicAdmin, source: str, dead_letter: str) -> int:
     """Sees to it that `source` exists and that its dead letters have somewhere to go; returns the partition count of `source`.
 
-    The dead-letter topic is created where it is missing and may be. Raises ConfigurationError with the way out where an operator
-    has to act, TransientError while the broker cannot be reached.
+    The dead-letter topic is created where it is missing and may be; it keeps as long as the flow's own do by default. Raises
+    ConfigurationError with the way out where an operator has to act, TransientError while the broker cannot be reached.
     """
     shapes = await admin.describe([source, dead_letter])
     if source not in shapes:
@@ -48,7 +47,7 @@ async def prepare_source(admin: TopicAdmin, source: str, dead_letter: str) -> in
         replication_factor=shapes[source].replication_factor,
         config={
             "cleanup.policy": "delete",
-            "retention.ms": str(DEAD_LETTER_RETENTION_MS),
+            "retention.ms": str(TopicPlan().dead_letter_retention_ms),
             "max.message.bytes": shapes[source].config.get("max.message.bytes", "1048588"),
         },
     )
