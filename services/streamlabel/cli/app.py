@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from streamlabel.errors import ConfigurationError, StreamlabelError
+from streamlabel.runtime.version import installed_version
+from streamlabel.wire.flow import VERSION_SUFFIX
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: starting again without a change is in vain
@@ -51,14 +53,26 @@ def make_app(words: Sequence[str] = ()) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_no_options_of_its_own)
+    app.callback()(_of_the_program)
     every = dict.fromkeys(module for modules in COMMANDS.values() for module in modules)
-    for module in COMMANDS.get(words[0] if words else "", tuple(every)):
+    wanted = () if words[:1] == ["--version"] else COMMANDS.get(words[0] if words else "", tuple(every))
+    for module in wanted:
         importlib.import_module(f"streamlabel.cli.{module}").register(app)
     return app
 
 
-def _no_options_of_its_own() -> None:
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"streamlabel {installed_version()} (wire streamlabel.{VERSION_SUFFIX})")
+        raise typer.Exit
+
+
+def _of_the_program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print name and version and exit."),
+    ] = False,
+) -> None:
     """Without a callback Typer would take a lone command for the whole of the program."""
 
 

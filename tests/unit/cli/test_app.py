@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
 
 import typer.main
 
 from streamlabel.cli.app import COMMANDS, make_app
+from support.command_line import streamlabel
 
 
 def commands_of(words: list[str]) -> set[str]:
@@ -37,3 +39,9 @@ def test_status_does_not_wait_for_clients_that_it_does_not_need() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "streamlabel.cli.stack" in loaded
     assert not {"aiokafka", "grpc", "tritonclient", "numpy", "pydantic"} & set(loaded)
+
+
+def test_the_version_is_that_of_the_distribution_and_of_the_wire() -> None:
+    ran = streamlabel("--version")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == f"streamlabel {metadata.version('streamlabel')} (wire streamlabel.v1)\n"
