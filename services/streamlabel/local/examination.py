@@ -276,10 +276,12 @@ def _stack(data: DataDir) -> Iterator[Finding]:
     for name, process in state.processes.items():
         ready = process.phase is ProcessPhase.READY
         words = f"{process.phase} at {process.address}, {process.restarts} restarts"
+        reason = process.reason or ("" if ready else "no reason told")
+        well = Verdict.NOTE if reason else Verdict.GOOD
         yield Finding(
             subject=name,
-            verdict=Verdict.GOOD if ready else Verdict.BAD,
-            detail=words if ready else f"{words}: {process.reason or 'no reason told'}",
+            verdict=well if ready else Verdict.BAD,
+            detail=f"{words}: {reason}" if reason else words,
             remedy="" if ready else f"streamlabel logs {name}",
         )
 

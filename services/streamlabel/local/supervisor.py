@@ -248,23 +248,23 @@ class Supervisor:
         """Follows the readiness of one process; ends one that does not come up."""
         while True:
             try:
-                reason = await asyncio.to_thread(unit.unreadiness)
+                condition = await asyncio.to_thread(unit.condition)
             except StreamlabelError as error:
                 # An answer that no later one could make good, such as a self-test that failed.
                 self._fail(error)
                 return
             known = self._state.processes[unit.name]
-            if reason is None and known.phase is not ProcessPhase.READY:
-                self._tell_process(unit, phase=ProcessPhase.READY, reason="")
+            phase = ProcessPhase.READY if condition.ready else ProcessPhase.STARTING
+            if (known.phase, known.reason) != (phase, condition.remark):
+                self._tell_process(unit, phase=phase, reason=condition.remark)
+            if condition.ready and known.phase is not ProcessPhase.READY:
                 if not self._ready[unit.name].is_set():
                     age_s = time.time() - child.started_at
                     self._progress.say(f"{unit.name} is ready at {unit.address} ({age_s:.1f} s)")
                 self._ready[unit.name].set()
-            elif reason is not None and (known.phase, known.reason) != (ProcessPhase.STARTING, reason):
-                self._tell_process(unit, phase=ProcessPhase.STARTING, reason=reason)
-            if reason and not unit.peers and time.time() - child.started_at > SERVER_START_TIMEOUT_S:
+            if not condition.ready and not unit.peers and time.time() - child.started_at > SERVER_START_TIMEOUT_S:
                 child.send(signal.SIGKILL)
-            await asyncio.sleep(_READY_POLL_S if reason else _WATCH_POLL_S)
+            await asyncio.sleep(_WATCH_POLL_S if condition.ready else _READY_POLL_S)
 
     async def _stop_all(self, units: list[Unit]) -> None:
         self._tell(replace(self._state, phase=StackPhase.STOPPING))

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +37,14 @@ _PROBE_TIMEOUT_S = 1.0
 _FOREIGN = ("STREAMLABEL_CLI_", "STREAMLABEL_TOPICS_", "STREAMLABEL_TEST_", CACHE_DIR_KEY, DATA_DIR_KEY)
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Whether a process serves, and what there is to say of it: why not, or what a person should look at even so."""
+
+    ready: bool
+    remark: str = ""
+
+
 class Unit(Protocol):
     """Something that the supervisor starts, watches, starts again and stops."""
 
@@ -51,8 +60,8 @@ class Unit(Protocol):
     def start(self) -> Child:
         """Starts the process; from the main thread only."""
 
-    def unreadiness(self) -> str | None:
-        """Why it is not ready, in a sentence; None when it is. Takes up to two seconds. From any thread."""
+    def condition(self) -> Condition:
+        """How it is now. Takes up to two seconds. From any thread."""
 
 
 class ServerUnit:
@@ -73,8 +82,10 @@ class ServerUnit:
     def start(self) -> Child:
         return self._server.start()
 
-    def unreadiness(self) -> str | None:
-        return None if self._server.is_ready() else "does not answer yet"
+    def condition(self) -> Condition:
+        return (
+            Condition(ready=True) if self._server.is_ready() else Condition(ready=False, remark="does not answer yet")
+        )
 
 
 class ServiceUnit:
@@ -110,25 +121,28 @@ class ServiceUnit:
             records=self._data.processes,
         )
 
-    def unreadiness(self) -> str | None:
+    def condition(self) -> Condition:
         connection = http.client.HTTPConnection(LOOPBACK, self._http_port, timeout=_PROBE_TIMEOUT_S)
         try:
             connection.request("GET", "/readyz")
             response = connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
-            return f"does not answer on {LOOPBACK}:{self._http_port} ({error})"
+            return Condition(ready=False, remark=f"does not answer on {LOOPBACK}:{self._http_port} ({error})")
         finally:
             connection.close()
-        return None if response.status == 200 else _reasons(body)
+        if response.status == 200:
+            return Condition(ready=True, remark=_told(body, "warnings"))
+        return Condition(ready=False, remark=_told(body, "reasons") or "not ready")
 
 
-def _reasons(body: bytes) -> str:
+def _told(body: bytes, kind: str) -> str:
+    """What an answer of /readyz says under `kind`, in a sentence; empty where it says nothing."""
     try:
-        reasons: Mapping[str, str] = json.loads(body)["reasons"]
+        told: Mapping[str, str] = json.loads(body)[kind]
     except (ValueError, KeyError, TypeError):
-        return body[:200].decode("utf-8", "replace") or "not ready"
-    return "; ".join(f"{check}: {reason}" for check, reason in reasons.items()) or "not ready"
+        return body[:200].decode("utf-8", "replace")
+    return "; ".join(f"{check}: {text}" for check, text in told.items())
 
 
 def make_units(

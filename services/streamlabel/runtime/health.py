@@ -2,8 +2,9 @@
 
     starting ──ok()──▶ ok ◀──▶ failing(reason) ──dead(reason)──▶ dead
 
-A failing check makes the process *not ready* (others stop sending to it, nothing else happens); a dead one
-makes it *not alive* (whoever supervises it starts it anew).
+A failing check makes the process *not ready* (others stop sending to it, a rollout waits for it, nothing else
+happens); a dead one makes it *not alive* (whoever supervises it starts it anew). A check that is ok may still warn:
+the process serves, but a person should look.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ _STARTING = "has not started yet"
 class Check:
     """What one part of the process says about itself."""
 
-    __slots__ = ("_dead", "_health", "_reason", "name")
+    __slots__ = ("_dead", "_health", "_reason", "_warning", "name")
 
     def __init__(self, name: str, health: Health) -> None:
         self.name = name
         self._health = health
         self._reason: str | None = _STARTING
+        self._warning: str | None = None
         self._dead = False
 
     @property
@@ -29,9 +31,14 @@ class Check:
         """Why this part cannot serve; None: it can."""
         return self._reason
 
-    def ok(self) -> None:
-        """This part can serve."""
-        self._change(None)
+    @property
+    def warning(self) -> str | None:
+        """What a person should look at although this part serves."""
+        return self._warning
+
+    def ok(self, warning: str | None = None) -> None:
+        """This part can serve; `warning` says what a person should look at even so."""
+        self._change(None, warning)
 
     def failing(self, reason: str) -> None:
         """This part cannot serve just now, and expects to recover by itself."""
@@ -48,9 +55,9 @@ class Check:
         """This part is gone by intention (a partition that moved away) and no longer asked."""
         self._health.forget(self)
 
-    def _change(self, reason: str | None) -> None:
-        if not self._dead and reason != self._reason:
-            self._reason = reason
+    def _change(self, reason: str | None, warning: str | None = None) -> None:
+        if not self._dead and (reason, warning) != (self._reason, self._warning):
+            self._reason, self._warning = reason, warning
             self._health.notify()
 
     @property
@@ -87,6 +94,10 @@ class Health:
     def reasons(self) -> Mapping[str, str]:
         """Why the process is not ready: check name → reason."""
         return {name: check.reason for name, check in self._checks.items() if check.reason}
+
+    def warnings(self) -> Mapping[str, str]:
+        """What a person should look at although the process serves: check name → warning."""
+        return {name: check.warning for name, check in self._checks.items() if check.warning}
 
     def deaths(self) -> Mapping[str, str]:
         """Why the process is not alive: check name → reason."""

@@ -145,10 +145,12 @@ class HttpServer:
         return self._verdict("alive", self._health.alive, self._health.deaths())
 
     async def _show_readiness(self, _request: web.Request) -> web.StreamResponse:
-        return self._verdict("ready", self._health.ready, self._health.reasons())
+        warnings = dict(self._health.warnings())
+        return self._verdict("ready", self._health.ready, self._health.reasons(), warnings=warnings)
 
-    def _verdict(self, question: str, answer: bool, reasons: Mapping[str, str]) -> web.Response:
-        body = {question: answer, "service": self._service, "version": installed_version(), "reasons": dict(reasons)}
+    def _verdict(self, question: str, answer: bool, reasons: Mapping[str, str], **more: object) -> web.Response:
+        about = {"service": self._service, "version": installed_version()}
+        body = {question: answer, **about, "reasons": dict(reasons), **more}
         return web.json_response(body, status=200 if answer else 503, headers={"Cache-Control": "no-store"})
 
 

@@ -20,6 +20,7 @@ from streamlabel.local.places import DataDir
 from streamlabel.local.progress import Progress, SilentProgress
 from streamlabel.local.stack_file import ProcessPhase, StackPhase, StackState
 from streamlabel.local.supervisor import AlreadyRunningError, StackFailedError, Supervisor
+from streamlabel.local.units import Condition
 from support.processes import living, until
 
 
@@ -35,6 +36,7 @@ class Script:
     stop_signal: int = signal.SIGTERM
     grace_s: float = 5.0
     reason: str | None = None
+    warning: str = ""
     failure: StreamlabelError | None = None
     starts: int = 0
     stops: list[str] = field(default_factory=list)
@@ -52,10 +54,10 @@ class Script:
             records=self.data.processes,
         )
 
-    def unreadiness(self) -> str | None:
+    def condition(self) -> Condition:
         if self.failure:
             raise self.failure
-        return self.reason
+        return Condition(ready=self.reason is None, remark=self.reason or self.warning)
 
 
 FAREWELL = "trap 'echo NAME >> LOG; exit 0' TERM; while :; do sleep 0.05; done"
@@ -168,6 +170,19 @@ async def test_a_process_that_keeps_dying_is_started_ever_more_slowly(
         assert asyncio.get_running_loop().time() - began >= 1.4
         await house.when(lambda: house.state.processes["ingest"].phase is ProcessPhase.RESTARTING)
         assert house.state.processes["ingest"].reason == "ingest ended with code 5"
+
+    await house.run_while(body)
+
+
+async def test_what_a_ready_process_warns_of_is_told_and_taken_back(house: House) -> None:
+    house.units["ingest"].warning = "project mail: records are set aside"
+
+    async def body() -> None:
+        ingest = house.units["ingest"]
+        await house.when(lambda: house.state.processes["ingest"].reason == ingest.warning)
+        assert house.state.processes["ingest"].phase is ProcessPhase.READY
+        ingest.warning = ""
+        await house.when(lambda: house.state.processes["ingest"].reason == "")
 
     await house.run_while(body)
 

@@ -57,3 +57,17 @@ def test_listeners_hear_each_change_once() -> None:
     check.failing("x")
     check.failing("x")
     assert heard == [False, True, False]
+
+
+def test_a_part_that_serves_may_warn_and_each_word_replaces_the_one_before() -> None:
+    health = Health()
+    heard: list[dict[str, str]] = []
+    health.subscribe(lambda: heard.append(dict(health.warnings())))
+    check = health.check("project p")
+    check.ok("its records are set aside")
+    assert health.ready
+    assert check.warning == "its records are set aside"
+    check.failing("gone")
+    assert not health.warnings()
+    check.ok()
+    assert heard == [{}, {"project p": "its records are set aside"}, {}, {}]
