@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from streamlabel.core.project import FeaturesEncoder, ImageEncoder, ModelBinding, TextEncoder
 from streamlabel.core.record import FeaturesPayload, ImagePayload, Payload, Record, TextPayload, kind_of
 from streamlabel.core.submission import Reason
-from streamlabel.errors import InvalidMessageError
+from streamlabel.errors import InvalidMessageError, TransientError
 from streamlabel.inference.ports import (
     Answer,
     ContractLog,
@@ -64,6 +65,14 @@ class Predictor:
                     raise outcome
         return cast("list[Inferred]", results)
 
+    async def examine(self, projects: Iterable[str]) -> None:
+        """Tells the log whether these projects and their models agree, before a record comes; models that are away say nothing."""
+        for name in projects:
+            served = await self._projects.find(name)
+            if served is not None:
+                with contextlib.suppress(TransientError):
+                    await self._plan(served)
+
     async def _predict_project(
         self, name: str, records: Sequence[Record], places: Sequence[int], results: list[Inferred | None]
     ) -> None:
@@ -100,13 +109,15 @@ class Predictor:
 
     async def _plan(self, served: ServedProject) -> _Plan:
         project, binding = served.project, served.project.model
-        signature = None
+        signature, contract = None, None
         if binding is not None:
-            signature = await self._models.signature(binding.name, served.model_version)
+            try:
+                signature = await self._models.signature(binding.name, served.model_version)
+            except InvalidMessageError as given_up:
+                contract = Contract(target=None, fault=given_up)
         known = self._plans.get(project.name)
         if known is not None and known.served is served and known.signature is signature:
             return known
-        contract = None
         if binding is not None and signature is not None:
             contract = agree(project, binding, served.model_version, signature)
         provenance = Provenance(

@@ -75,11 +75,11 @@ class ModelServer(Protocol):
     """Where models answer. Both raise TransientError while the server or the model version is away."""
 
     async def signature(self, name: str, version: int) -> ModelSignature:
-        """What the model version takes and gives. Unchanged: the same object."""
+        """What the model version takes and gives; InvalidMessageError once it is waited for no more. Unchanged: the same object."""
         ...
 
     async def infer(self, target: ModelTarget, rows: npt.NDArray[Any]) -> ModelAnswers:
-        """The model's answer to each row. A row that the model itself cannot bear is refused alone."""
+        """The model's answer to each row. A row that the model itself cannot bear is refused alone; all are, once it is given up."""
         ...
 
 

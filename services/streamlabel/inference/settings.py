@@ -27,6 +27,13 @@ class InferenceSettings(ServiceSettings):
     inference_model_check_interval_s: float = Field(
         2.0, ge=0.1, le=300, description="How often Triton is asked whether the models in use are ready"
     )
+    inference_model_patience_s: float = Field(
+        600.0,
+        ge=0,
+        le=86_400,
+        description="Records wait so long for a model that a healthy Triton does not serve, or that fails on every row; "
+        "then they are dead letters. Records of other projects wait behind them",
+    )
     inference_batch_max_rows: int = Field(
         500, ge=1, le=10_000, description="Records taken in hand at once per partition"
     )

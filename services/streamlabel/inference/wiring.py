@@ -53,7 +53,7 @@ async def wire(process: Process, settings: InferenceSettings) -> None:
         max_rows=settings.inference_model_max_rows,
         max_in_flight=settings.inference_model_max_in_flight,
     )
-    models = TritonModels(triton, coalescer)
+    models = TritonModels(triton, coalescer, patience_s=settings.inference_model_patience_s, clock=process.clock)
     pictures = PillowPictures(max_pixels=settings.inference_image_max_pixels, threads=settings.inference_image_threads)
     predictor = Predictor(
         projects=served,
@@ -69,8 +69,9 @@ async def wire(process: Process, settings: InferenceSettings) -> None:
         metrics=process.metrics,
     )
     watch = ModelWatch(
-        triton=triton,
-        models=served.models,
+        models=models,
+        in_use=served.models,
+        examine=lambda: predictor.examine(served.names()),
         interval_s=settings.inference_model_check_interval_s,
         health=process.health,
         metrics=process.metrics,

@@ -265,16 +265,45 @@ async def test_a_model_that_does_not_fit_its_project_is_loud_and_harms_no_other(
         assert await dead(pipeline, 2) == {b"wrong/1": "MODEL_OUTPUT_MISMATCH", b"wrong/2": "MODEL_OUTPUT_MISMATCH"}
         assert [message.key for message, _ in await predicted(pipeline, 2)] == [b"mail/1", b"mail/2"]
         status, body = await fetch(f"{running.url}/readyz")
-        assert status == 503
-        assert "does not give one number for each of the taxonomy's 4 classes" in body
+        assert status == 200
+        assert (
+            "does not give one number for each of the taxonomy's 4 classes"
+            in json.loads(body)["warnings"]["project wrong"]
+        )
 
         await pipeline.apply_project(dataclasses.replace(wrong, version=2, taxonomy=trivial_project("x", "y").taxonomy))
 
         async def mended() -> bool:
-            await pipeline.write(topic, 1, [raw(f"{asyncio.get_running_loop().time()}", project="wrong")])
-            return (await fetch(f"{running.url}/readyz"))[0] == 200
+            return not json.loads((await fetch(f"{running.url}/readyz"))[1])["warnings"]
 
         await eventually(mended)
+
+
+async def test_a_model_that_never_comes_holds_up_the_other_projects_for_a_while_only(
+    pipeline: Pipeline, shelf: ModelShelf, inference: Inference, topic_prefix: str
+) -> None:
+    missing = f"{topic_prefix}-missing"
+    shelf.trivial(topic_prefix)
+    await pipeline.apply_project(trivial_project("mail", topic_prefix))
+    await pipeline.apply_project(trivial_project("lost", missing))
+    topic = pipeline.names.topic(RECORDS)
+    await pipeline.write(topic, 0, [raw("1", project="lost"), raw("1")])
+    async with inference(STREAMLABEL_INFERENCE_MODEL_PATIENCE_S="1") as running:
+        assert await dead(pipeline, 1) == {b"lost/1": "MODEL_NOT_SERVED"}
+        assert [message.key for message, _ in await predicted(pipeline, 1)] == [b"mail/1"]
+        status, body = await fetch(f"{running.url}/readyz")
+        assert status == 200
+        assert f"does not serve model {missing} version 1" in json.loads(body)["warnings"]["models"]
+
+        shelf.trivial(missing)
+        key, value, stamp = raw("1", project="lost")
+        await pipeline.write(topic, 0, [(key, value, (*stamp, ("dead-letter-replayed-from", b"0")))])
+        assert [message.key for message, _ in await predicted(pipeline, 2)] == [b"mail/1", b"lost/1"]
+
+        async def nothing_to_say() -> bool:
+            return not json.loads((await fetch(f"{running.url}/readyz"))[1])["warnings"]
+
+        await eventually(nothing_to_say)
 
 
 async def test_pictures_of_every_kind_of_wrong_die_alone(

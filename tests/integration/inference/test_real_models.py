@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -70,10 +71,11 @@ class Road:
 
 
 @contextlib.asynccontextmanager
-async def driven(address: str) -> AsyncIterator[Road]:
+async def driven(address: str, *, patience_s: float = 60) -> AsyncIterator[Road]:
     metrics = Metrics("inference")
     client = Triton(url=address, timeout_s=20, metrics=metrics, clock=SystemClock())
-    models = TritonModels(client, Coalescer(client, max_rows=64, max_in_flight=2))
+    coalescer = Coalescer(client, max_rows=64, max_in_flight=2)
+    models = TritonModels(client, coalescer, patience_s=patience_s, clock=SystemClock())
     await models.start()
     try:
         yield Road(models, metrics)
@@ -234,6 +236,36 @@ async def test_an_absent_model_or_version_is_transient_and_named(
         with pytest.raises(TransientError, match=f"does not serve model {name} version {version}"):
             await road.models.signature(name, version)
     assert (await road.models.signature(topic_prefix, 1)).max_batch_rows == 1024
+
+
+async def test_a_model_that_a_healthy_server_does_not_serve_is_given_up_until_it_is_there(
+    triton: str, shelf: ModelShelf, topic_prefix: str
+) -> None:
+    project = trivial_project("p", topic_prefix)
+    payloads: list[Payload] = [TextPayload("one"), TextPayload("two")]
+    async with driven(triton, patience_s=0) as road:
+        given_up = await road.models.trouble(topic_prefix, 1)
+        assert isinstance(given_up, InvalidMessageError)
+        assert f"does not serve model {topic_prefix} version 1" in given_up.detail
+        assert reasons(await road.predict(project, payloads)) == ["MODEL_NOT_SERVED"] * 2
+
+        shelf.trivial(topic_prefix)
+        assert await road.models.trouble(topic_prefix, 1) is None
+        assert "" not in tops(await road.predict(project, payloads))
+
+        shelf.unload(topic_prefix)
+        given_up = await road.models.trouble(topic_prefix, 1)
+        assert isinstance(given_up, InvalidMessageError)
+
+
+async def test_a_server_that_is_away_is_waited_for_whatever_the_patience() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    async with driven(address, patience_s=0) as road:
+        for _ in range(2):
+            assert isinstance(await road.models.trouble("mine", 1), TransientError)
+            with pytest.raises(TransientError, match="does not answer: UNAVAILABLE"):
+                await road.predict(trivial_project("p", "mine"), [TextPayload("one")])
 
 
 async def test_a_killed_triton_is_transient_and_comes_back(

@@ -48,8 +48,11 @@ class Models:
         self.asked: list[tuple[ModelTarget, npt.NDArray[Any]]] = []
         self.refused: dict[int, InvalidMessageError] = {}
         self.fault: Exception | None = None
+        self.gone: Exception | None = None
 
     async def signature(self, name: str, version: int) -> ModelSignature:
+        if self.gone is not None:
+            raise self.gone
         return self.signature_now
 
     async def infer(self, target: ModelTarget, rows: npt.NDArray[Any]) -> ModelAnswers:
@@ -257,6 +260,30 @@ async def test_a_model_that_is_away_holds_the_whole_batch() -> None:
 
     with pytest.raises(TransientError, match="loading"):
         await scene.predict(record("a"), record("x", "people"), record("a", "post"))
+
+
+async def test_a_model_that_is_given_up_refuses_each_record_and_is_told_once_until_it_is_back() -> None:
+    scene = Scene(trivial_project("mail", "m"), text_project("people"))
+    scene.models.gone = InvalidMessageError("MODEL_NOT_SERVED", "never heard of")
+    for _ in range(2):
+        given_up, passed = await scene.predict(record("a"), record("x", "people"))
+        assert reason(given_up) == "MODEL_NOT_SERVED"
+        assert isinstance(passed, Answer)
+
+    scene.models.gone = None
+    assert isinstance((await scene.predict(record("a")))[0], Answer)
+    said = [what for project, what in scene.log.said if project == "mail"]
+    assert said == ["MODEL_NOT_SERVED", "kept"]
+
+
+async def test_projects_are_examined_before_a_record_comes() -> None:
+    scene = Scene(trivial_project("wide", "m", classes=("a", "b", "c", "d")), text_project("people"))
+    await scene.predictor.examine(["wide", "people", "nobody"])
+    assert scene.log.said == [("wide", "MODEL_OUTPUT_MISMATCH"), ("people", "kept")]
+
+    scene.models.gone = TransientError("Triton is away")
+    await scene.predictor.examine(["wide"])
+    assert len(scene.log.said) == 2
 
 
 async def test_no_records_need_no_work() -> None:

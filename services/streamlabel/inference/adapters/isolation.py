@@ -22,6 +22,10 @@ class RowsRefusedError(Exception):
         self.certain = certain
 
 
+class ModelFailsError(TransientError):
+    """The model gives no answer even to a row that says nothing."""
+
+
 class ModelRpc(Protocol):
     """One request to the model server."""
 
@@ -31,7 +35,7 @@ class ModelRpc(Protocol):
 
 
 async def infer_isolating(rpc: ModelRpc, target: ModelTarget, rows: npt.NDArray[Any]) -> ModelAnswers:
-    """The answers to all rows but those that the model refuses even alone; raises TransientError.
+    """The answers to all rows but those that the model refuses even alone; raises TransientError or ModelFailsError.
 
     A refused request is halved until its guilty rows stand alone. Where the server does not say that the input is at
     fault (the model crashed, ran out of memory), a single row is found guilty only if the model answers an empty row.
@@ -54,7 +58,9 @@ async def _convict(rpc: ModelRpc, target: ModelTarget, row: npt.NDArray[Any], er
         try:
             await rpc.infer(target, empty)
         except RowsRefusedError as again:
-            raise TransientError(f"model {target.name} version {target.version} fails on every row: {again}") from again
+            raise ModelFailsError(
+                f"model {target.name} version {target.version} fails on every row: {again}"
+            ) from again
     refusal = InvalidMessageError(ModelReason.MODEL_REJECTED_RECORD, f"model {target.name} refused it: {error}")
     return ModelAnswers([], {0: refusal})
 

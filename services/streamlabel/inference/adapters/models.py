@@ -1,4 +1,4 @@
-"""The port to models, whole: signatures from Triton, answers by way of the coalescer."""
+"""The port to models, whole: signatures from Triton, answers by way of the coalescer, and an end to waiting."""
 
 from __future__ import annotations
 
@@ -6,20 +6,33 @@ from typing import Any
 
 import numpy.typing as npt
 
+from streamlabel.errors import InvalidMessageError, StreamlabelError, TransientError
 from streamlabel.inference.adapters.coalescing import Coalescer
-from streamlabel.inference.adapters.triton import Triton
+from streamlabel.inference.adapters.isolation import ModelFailsError
+from streamlabel.inference.adapters.patience import Patience
+from streamlabel.inference.adapters.triton import ModelAwayError, Triton
 from streamlabel.inference.ports import ModelAnswers
+from streamlabel.inference.rules.reasons import ModelReason
 from streamlabel.inference.rules.signature import ModelSignature, ModelTarget
+from streamlabel.runtime.clock import Clock
 
 
 class TritonModels:
-    """Models as the handler knows them (`ports.ModelServer`); a component of the process, which owns the connection."""
+    """Models as the handler knows them (`ports.ModelServer`); a component of the process, which owns the connection.
+
+    Records wait for a server that is away, however long: all models are away with it, and it will be back. A model that
+    a server in good health does not serve, or that fails on whatever it is asked, is waited for `patience_s` only: the
+    records of every other project stand behind those that wait, and none of the faults mends itself. After that each
+    record is given up, until the model works again; it is still asked every time.
+    """
 
     name = "triton"
 
-    def __init__(self, triton: Triton, coalescer: Coalescer) -> None:
+    def __init__(self, triton: Triton, coalescer: Coalescer, *, patience_s: float, clock: Clock) -> None:
         self._triton = triton
         self._coalescer = coalescer
+        self._absent = Patience(limit_s=patience_s, clock=clock)
+        self._failing = Patience(limit_s=patience_s, clock=clock)
 
     async def start(self) -> None:
         """Makes the client; waits for no server."""
@@ -35,8 +48,38 @@ class TritonModels:
 
     async def signature(self, name: str, version: int) -> ModelSignature:
         """What the model version takes and gives."""
-        return await self._triton.signature(name, version)
+        try:
+            signature = await self._triton.signature(name, version)
+        except TransientError as error:
+            raise self._judged(name, version, error) from error
+        self._absent.worked((name, version))
+        return signature
 
     async def infer(self, target: ModelTarget, rows: npt.NDArray[Any]) -> ModelAnswers:
         """The model's answer to each row."""
-        return await self._coalescer.infer(target, rows)
+        model = (target.name, target.version)
+        try:
+            answers = await self._coalescer.infer(target, rows)
+        except ModelFailsError as error:
+            if not self._failing.failed(model):
+                raise
+            given_up = InvalidMessageError(ModelReason.MODEL_FAILED, str(error))
+            return ModelAnswers([], dict.fromkeys(range(len(rows)), given_up))
+        self._failing.worked(model)
+        return answers
+
+    async def trouble(self, name: str, version: int) -> StreamlabelError | None:
+        """Why the model version cannot be asked now: transient while its records wait for it. None: it can."""
+        error = await self._triton.unready(name, version)
+        if error is not None:
+            return self._judged(name, version, error)
+        self._absent.worked((name, version))
+        return None
+
+    def _judged(self, name: str, version: int, error: TransientError) -> StreamlabelError:
+        if not isinstance(error, ModelAwayError):
+            self._absent.worked((name, version))
+            return error
+        if self._absent.failed((name, version)):
+            return InvalidMessageError(ModelReason.MODEL_NOT_SERVED, str(error))
+        return error

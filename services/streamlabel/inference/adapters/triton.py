@@ -40,6 +40,10 @@ _CHANNEL_OPTIONS = (
 )
 
 
+class ModelAwayError(TransientError):
+    """A server in good health does not serve this model version: never heard of, still loading, or not loadable."""
+
+
 class Triton:
     """One Triton, or all that a name stands for."""
 
@@ -90,7 +94,7 @@ class Triton:
         return outputs
 
     async def signature(self, name: str, version: int) -> ModelSignature:
-        """What the model version takes and gives; raises TransientError while it is not served."""
+        """What the model version takes and gives; raises TransientError, ModelAwayError where only the model is away."""
         known = self._signatures.get((name, version))
         now_s = self._clock.monotonic_s()
         if known is not None and now_s < known[1]:
@@ -99,27 +103,40 @@ class Triton:
             answer = await self._client.get_model_config(name, str(version), client_timeout=_PROBE_TIMEOUT_S)
         except (InferenceServerException, grpc.RpcError) as error:
             self._signatures.pop((name, version), None)
-            raise TransientError(self._away(name, version, error)) from error
+            raise await self._away(name, version, error) from error
         signature = _signature(answer.config)
         if known is not None and known[0] == signature:
             signature = known[0]
         self._signatures[name, version] = (signature, now_s + _SIGNATURE_AGE_S)
         return signature
 
-    async def unready(self, name: str, version: int) -> str | None:
+    async def unready(self, name: str, version: int) -> TransientError | None:
         """Why the model version cannot be asked now; None: it can."""
         try:
             if await self._client.is_model_ready(name, str(version), client_timeout=_PROBE_TIMEOUT_S):
                 return None
         except (InferenceServerException, grpc.RpcError) as error:
-            return self._away(name, version, error)
-        return f"Triton at {self.url} does not serve model {name} version {version} (not there, or still loading)"
+            return await self._away(name, version, error)
+        return self._model_away(name, version, "not there, or still loading")
 
-    def _away(self, name: str, version: int, error: Exception) -> str:
+    async def _away(self, name: str, version: int, error: Exception) -> TransientError:
+        """What a refused question about a model means: the same code stands for a server and for a model that is away."""
         code, message = _code_and_message(error)
-        if code == "NOT_FOUND":
-            return f"Triton at {self.url} does not serve model {name} version {version}: {message}"
-        return f"Triton at {self.url} does not answer: {code}: {message}"
+        if code == "NOT_FOUND" or (code == "UNAVAILABLE" and await self._lives()):
+            return self._model_away(name, version, message)
+        return self._server_away(code, message)
+
+    def _model_away(self, name: str, version: int, why: str) -> ModelAwayError:
+        return ModelAwayError(f"Triton at {self.url} does not serve model {name} version {version}: {why}")
+
+    def _server_away(self, code: str, message: str) -> TransientError:
+        return TransientError(f"Triton at {self.url} does not answer: {code}: {message}")
+
+    async def _lives(self) -> bool:
+        try:
+            return bool(await self._client.is_server_live(client_timeout=_PROBE_TIMEOUT_S))
+        except (InferenceServerException, grpc.RpcError):
+            return False
 
     def _failed(self, target: ModelTarget, error: Exception) -> Exception:
         code, message = _code_and_message(error)
@@ -128,7 +145,9 @@ class Triton:
             return RowsRefusedError(f"{code}: {message}", certain=code in _CERTAINLY_THE_ROWS)
         # The server may come back with another model under this name: look again before the next question.
         self._signatures.pop((target.name, target.version), None)
-        return TransientError(self._away(target.name, target.version, error))
+        if code == "NOT_FOUND":
+            return self._model_away(target.name, target.version, message)
+        return self._server_away(code, message)
 
 
 def _code_and_message(error: Exception) -> tuple[str, str]:

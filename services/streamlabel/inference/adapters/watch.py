@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
 
-from streamlabel.errors import InvalidMessageError
-from streamlabel.inference.adapters.triton import Triton
+from streamlabel.errors import InvalidMessageError, StreamlabelError, TransientError
 from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.metrics import Metrics
@@ -20,31 +20,42 @@ ModelVersion = tuple[str, int]
 _SHORT_INTERVAL_S = 0.1
 
 
-class ModelWatch:
-    """Asks Triton for every model version in use, again and again; a component of the process.
+class Models(Protocol):
+    """Who knows of models."""
 
-    `models` gives the versions in use, None while that is not known yet.
+    async def trouble(self, name: str, version: int) -> StreamlabelError | None:
+        """Why the model version cannot be asked now: transient while its records wait for it. None: it can."""
+        ...
+
+
+class ModelWatch:
+    """Asks for every model version in use, again and again; a component of the process.
+
+    `in_use` gives the versions, None while that is not known yet. `examine` is called after each look: whoever depends
+    on the models sees to it that what he told of them is still true.
     """
 
     def __init__(
         self,
         *,
-        triton: Triton,
-        models: Callable[[], set[ModelVersion] | None],
+        models: Models,
+        in_use: Callable[[], set[ModelVersion] | None],
+        examine: Callable[[], Awaitable[None]],
         interval_s: float,
         health: Health,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
         self.name = "models"
-        self._triton = triton
         self._models = models
+        self._in_use = in_use
+        self._examine = examine
         self._interval_s = interval_s
         self._check = health.check(self.name)
         self._metrics = metrics
         self._clock = clock
         self._told: set[ModelVersion] = set()
-        self._reasons: list[str] = []
+        self._said: tuple[str, str] | None = None
         self._stopping = asyncio.Event()
         self._woken = asyncio.Event()
 
@@ -74,30 +85,41 @@ class ModelWatch:
 
     async def look(self) -> bool:
         """Ask once, and tell what was found; False while it is not known what to ask for."""
-        in_use = self._models()
+        in_use = self._in_use()
         if in_use is None:
             return False
         models = sorted(in_use)
-        answers = await asyncio.gather(*(self._triton.unready(name, version) for name, version in models))
-        for (name, version), reason in zip(models, answers, strict=True):
+        troubles = await asyncio.gather(*(self._models.trouble(name, version) for name, version in models))
+        for (name, version), trouble in zip(models, troubles, strict=True):
             gauge = self._metrics.gauge("streamlabel_model_ready", model=name, version=str(version))
-            gauge.set(0 if reason else 1)
+            gauge.set(0 if trouble else 1)
         for name, version in self._told - in_use:
             self._metrics.forget("streamlabel_model_ready", model=name, version=str(version))
         self._told = in_use
-        self._tell(sorted({reason for reason in answers if reason}))
+        self._tell([trouble for trouble in troubles if trouble is not None])
+        await self._examine()
         return True
 
-    def _tell(self, reasons: list[str]) -> None:
-        if reasons == self._reasons and self._check.reason == ("; ".join(reasons) or None):
-            return
-        self._reasons = reasons
-        if reasons:
-            log.warning("records of these models wait", extra={"reasons": reasons})
-            self._check.failing("; ".join(reasons))
+    def _tell(self, troubles: list[StreamlabelError]) -> None:
+        waiting = _joined(trouble for trouble in troubles if isinstance(trouble, TransientError))
+        given_up = _joined(trouble for trouble in troubles if not isinstance(trouble, TransientError))
+        if waiting:
+            self._check.failing("; ".join(filter(None, (waiting, given_up))))
         else:
+            self._check.ok(f"records are set aside: {given_up}" if given_up else None)
+        if self._said == (waiting, given_up):
+            return
+        self._said = (waiting, given_up)
+        if waiting:
+            log.warning("records of these models wait", extra={"reasons": waiting})
+        if given_up:
+            log.error("records of these models are set aside", extra={"reasons": given_up})
+        if not troubles:
             log.info("every model in use is ready", extra={"models": [f"{name}:{n}" for name, n in sorted(self._told)]})
-            self._check.ok()
+
+
+def _joined(troubles: Iterable[StreamlabelError]) -> str:
+    return "; ".join(sorted({str(trouble) for trouble in troubles}))
 
 
 class ContractHealth:
@@ -110,14 +132,15 @@ class ContractHealth:
     def broken(self, project: str, fault: InvalidMessageError) -> None:
         """Every record of this project becomes a dead letter."""
         if self._broken.get(project) != str(fault):
-            log.error("project and model do not fit: every record is set aside", extra={"reason": str(fault)})
+            log.error("every record of a project is set aside", extra={"project": project, "reason": str(fault)})
         self._broken[project] = str(fault)
-        self._health.check(_check_name(project)).failing(f"records are set aside: {fault}")
+        # A warning only: the service serves all other projects, and no rollout of it would mend this one.
+        self._health.check(_check_name(project)).ok(f"records are set aside: {fault}")
 
     def kept(self, project: str) -> None:
         """The project fits its model, or needs none."""
         if self._broken.pop(project, None) is not None:
-            log.info("project and model fit again", extra={"project": project})
+            log.info("records of a project are predicted again", extra={"project": project})
             self._health.check(_check_name(project)).close()
 
     def retain(self, projects: set[str]) -> None:
