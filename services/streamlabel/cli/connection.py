@@ -67,6 +67,7 @@ class Connection:
     ingest_address: str
     review_address: str
     review_url: str
+    triton_address: str
 
     def broker(self) -> KafkaBroker:
         """Kafka, ready to be asked for readers and producers."""
@@ -97,6 +98,7 @@ def connect(
         ingest_address=settings.cli_ingest_address,
         review_address=settings.cli_review_address,
         review_url=settings.cli_review_url,
+        triton_address=settings.cli_triton_address,
     )
 
 

@@ -40,6 +40,8 @@ def apply(
 ) -> None:
     """Publish project files to every service; the version grows by one where something changed.
 
+    Warns where Triton does not serve the project's model: its records would wait, and those of other projects behind them.
+
     Examples:
 
       streamlabel project apply my-project.yaml
@@ -47,8 +49,9 @@ def apply(
       streamlabel project apply --dry-run my-project.yaml
     """
     wanted = [load_project(file) for file in files]
-    table = _table(connect(data_dir, kafka, topic_prefix))
-    for applied in run(_apply(table, wanted, dry_run=dry_run)):
+    connection = connect(data_dir, kafka, topic_prefix)
+    results, warnings = run(_apply(connection, wanted, dry_run=dry_run))
+    for applied, warning in zip(results, warnings, strict=True):
         if as_json:
             facts = {
                 "project": applied.after.name,
@@ -56,10 +59,13 @@ def apply(
                 "changed": applied.changed,
                 "changes": applied.changes,
                 "applied": not dry_run,
+                "warnings": [warning] if warning else [],
             }
             typer.echo(orjson.dumps(facts).decode())
         else:
             typer.echo(_told(applied, dry_run=dry_run))
+        if warning:
+            typer.echo(f"streamlabel: {applied.after.name}: {warning}", err=True)
 
 
 def list_(
@@ -127,12 +133,27 @@ def show(
         typer.echo(_difference(before, project), nl=False)
 
 
-async def _apply(table: ProjectTable, wanted: list[Project], *, dry_run: bool) -> list[Applied]:
-    if not dry_run:
-        return [await table.apply(project) for project in wanted]
-    published = (await table.read()).projects
-    before = [published.get(project.name) for project in wanted]
-    return [Applied(before=old, after=succeed(old, new)) for old, new in zip(before, wanted, strict=True)]
+async def _apply(
+    connection: Connection, wanted: list[Project], *, dry_run: bool
+) -> tuple[list[Applied], list[str | None]]:
+    """What was done for each project, and what is wrong with its model."""
+    table = _table(connection)
+    if dry_run:
+        published = (await table.read()).projects
+        before = [published.get(project.name) for project in wanted]
+        results = [Applied(before=old, after=succeed(old, new)) for old, new in zip(before, wanted, strict=True)]
+    else:
+        results = [await table.apply(project) for project in wanted]
+    return results, [await _model_warning(connection.triton_address, project) for project in wanted]
+
+
+async def _model_warning(triton_address: str, project: Project) -> str | None:
+    if not triton_address or project.model is None:
+        return None
+    # Triton's client takes a quarter of a second to import: only for those who need it.
+    from streamlabel.cli.model_check import model_warning
+
+    return await model_warning(triton_address, project.model)
 
 
 def _table(connection: Connection) -> ProjectTable:

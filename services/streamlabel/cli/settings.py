@@ -29,6 +29,10 @@ class CliSettings(GrpcSettings):
     cli_review_url: str = Field(
         "http://127.0.0.1:8082/", min_length=1, description="Address of the review page, as a browser reaches it"
     )
+    cli_triton_address: str = Field(
+        "",
+        description="host:port of Triton's gRPC, where `project apply` asks for the project's model; empty: it does not",
+    )
     topics_partitions: int = Field(
         12, ge=1, le=10_000, description="Partitions of every pipeline topic: the most lanes a stage can have, for good"
     )

@@ -44,7 +44,7 @@ class ProcessPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessState:
-    """One supervised process; `reason` says why it is not ready, in a sentence."""
+    """One supervised process; `reason` says why it is not ready, or what a person should look at even so."""
 
     phase: ProcessPhase = ProcessPhase.WAITING
     pid: int | None = None
@@ -150,4 +150,5 @@ def environment_for(ports: Mapping[str, int], *, partitions: int, topic_prefix: 
         "STREAMLABEL_CLI_INGEST_ADDRESS": f"{LOOPBACK}:{ports['ingest-grpc']}",
         "STREAMLABEL_CLI_REVIEW_ADDRESS": f"{LOOPBACK}:{ports['review-grpc']}",
         "STREAMLABEL_CLI_REVIEW_URL": f"http://{LOOPBACK}:{ports['review-http']}/",
+        "STREAMLABEL_CLI_TRITON_ADDRESS": f"{LOOPBACK}:{ports['triton-grpc']}",
     }

@@ -14,7 +14,7 @@ from streamlabel.local.child import ProcessIdentity
 from streamlabel.local.places import DataDir, exclusive
 from streamlabel.local.stack_file import StackPhase, StackState, environment_for, write
 
-PORTS = {"kafka": 21001, "ingest-grpc": 21002, "review-grpc": 21003, "review-http": 21004}
+PORTS = {"kafka": 21001, "ingest-grpc": 21002, "review-grpc": 21003, "review-http": 21004, "triton-grpc": 21006}
 
 
 @pytest.fixture

@@ -10,7 +10,14 @@ from streamlabel.cli.stack_view import table
 from streamlabel.local.child import ProcessIdentity
 from streamlabel.local.stack_file import ProcessPhase, ProcessState, StackPhase, StackState, environment_for
 
-PORTS = {"kafka": 21001, "ingest-grpc": 21002, "ingest-http": 21005, "review-grpc": 21003, "review-http": 21004}
+PORTS = {
+    "kafka": 21001,
+    "ingest-grpc": 21002,
+    "ingest-http": 21005,
+    "review-grpc": 21003,
+    "review-http": 21004,
+    "triton-grpc": 21006,
+}
 REASON = "the database is away: it has refused seven connections in a row, and the next is tried in four seconds"
 
 
