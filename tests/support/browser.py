@@ -34,10 +34,10 @@ def chromium_path() -> str:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """A browser with a fresh profile, gone afterwards."""
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
+    """A browser with a fresh profile, gone afterwards; `flags` of its command line besides those that all have."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium_path(), args=list(_FLAGS))
+        browser = await playwright.chromium.launch(executable_path=chromium_path(), args=[*_FLAGS, *flags])
         try:
             yield browser
         finally:

@@ -11,6 +11,10 @@ from aiohttp import web
 
 from streamlabel.review.adapters.web.connect import REVIEW_SERVICE, connect_routes
 from streamlabel.review.adapters.web.page import page_routes
+from streamlabel.review.rules.hosts import AllowedHosts
+
+# Published under its address alone.
+UNNAMED = AllowedHosts()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -44,12 +48,12 @@ class PageHost:
 
 
 @asynccontextmanager
-async def page_host(servicer: object, *, port: int = 0) -> AsyncIterator[PageHost]:
-    """A PageHost that listens."""
+async def page_host(servicer: object, *, port: int = 0, hosts: AllowedHosts = UNNAMED) -> AsyncIterator[PageHost]:
+    """A PageHost that listens; `hosts` are the names under which it is published."""
     host = PageHost(servicer=servicer, port=port)
     app = web.Application(middlewares=[host._weather])
-    app.add_routes(page_routes())
-    app.add_routes(connect_routes(REVIEW_SERVICE, servicer))
+    app.add_routes(page_routes(hosts))
+    app.add_routes(connect_routes(REVIEW_SERVICE, servicer, hosts))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
-from streamlabel.runtime.settings import MIB, GrpcSettings
+from streamlabel.review.rules.hosts import AllowedHosts
+from streamlabel.runtime.settings import MIB, CommaSeparated, GrpcSettings
 
 
 class ReviewSettings(GrpcSettings):
@@ -44,3 +45,14 @@ class ReviewSettings(GrpcSettings):
     review_outbox_poll_interval_s: float = Field(
         0.1, ge=0.01, le=60, description="How often labels of other replicas are looked for"
     )
+    review_allowed_hosts: CommaSeparated = Field(
+        (),
+        description="Names under which browsers may ask for the page and its calls, besides IP addresses, localhost and "
+        "names without a dot: label.example.org,…; *: any, also one that a stranger points here (DNS rebinding)",
+    )
+
+    @field_validator("review_allowed_hosts")
+    @classmethod
+    def _are_host_names(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        AllowedHosts.of(entries)
+        return entries

@@ -19,6 +19,7 @@ from streamlabel.review.adapters.projects import TableProjects
 from streamlabel.review.adapters.web.connect import CALL_LIMIT_S, REVIEW_SERVICE, connect_routes
 from streamlabel.review.adapters.web.page import page_routes
 from streamlabel.review.handler import DeskLimits, ReviewDesk
+from streamlabel.review.rules.hosts import AllowedHosts
 from streamlabel.review.rules.tokens import TokenSeal
 from streamlabel.review.settings import ReviewSettings
 from streamlabel.runtime.backoff import Backoff
@@ -129,8 +130,9 @@ async def _open_desk(
     process.add(Sweeper(leases, process.metrics, interval_s=settings.review_sweep_interval_s), Phase.RESOURCE)
     process.add(Gauges(board, projects, process.metrics, interval_s=settings.review_gauges_interval_s), Phase.RESOURCE)
     servicer = ReviewServicer(desk)
-    process.http.add_routes(page_routes())
-    process.http.add_routes(connect_routes(REVIEW_SERVICE, servicer), timeout_s=CALL_LIMIT_S)
+    hosts = AllowedHosts.of(settings.review_allowed_hosts)
+    process.http.add_routes(page_routes(hosts))
+    process.http.add_routes(connect_routes(REVIEW_SERVICE, servicer, hosts), timeout_s=CALL_LIMIT_S)
     grpc = GrpcServer(settings=settings, health=process.health, services={SERVICE_NAME: servicer.register})
     process.add(grpc, Phase.SERVER)
 

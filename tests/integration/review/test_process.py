@@ -10,6 +10,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from http.client import HTTPConnection
 from urllib.request import urlopen
 
 import pytest
@@ -69,6 +70,16 @@ def http(settings: Mapping[str, str], path: str) -> str:
         return text
 
 
+def status_under(host: str, settings: Mapping[str, str], path: str) -> int:
+    """The HTTP status where the request comes under this name."""
+    connection = HTTPConnection("127.0.0.1", int(settings["STREAMLABEL_HTTP_PORT"]), timeout=5)
+    try:
+        connection.request("GET", path, headers={"Host": host})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 @contextlib.asynccontextmanager
 async def mortal(settings: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
     """The service as a process that this test kills without ceremony."""
@@ -94,7 +105,7 @@ async def test_a_task_becomes_a_label_in_the_partition_it_came_in(
     await pipeline.write(topic, 0, [(b"nobody/x", review_tasks.encode(task("x", project="nobody")), STAMP)])
     await pipeline.write(topic, 1, [(b"mail/r1", review_tasks.encode(task("r1")), STAMP)])  # a repetition
     await pipeline.write(topic, 1, [(b"mail/r3", review_tasks.encode(task("r3", text="other")), STAMP)])
-    settings = environment(kafka, topic_prefix, postgres_database)
+    settings = environment(kafka, topic_prefix, postgres_database, STREAMLABEL_REVIEW_ALLOWED_HOSTS="label.example.org")
     async with service("review", settings), client_of(settings) as client:
         async with client.work("mail", "ann", prefetch=3, idle_timeout_s=3) as session:
             async for leased in session:
@@ -108,6 +119,11 @@ async def test_a_task_becomes_a_label_in_the_partition_it_came_in(
         assert 'streamlabel_answers_total{outcome="accepted",project="mail"} 20.0' in metrics
         assert "streamlabel_outbox_published_total 23.0" in metrics
         assert json.loads(http(settings, "/readyz"))["ready"] is True
+        # The page answers under its names only; probes answer whoever asks.
+        asked = [
+            (host, path) for host in ("label.example.org", "rebound.example") for path in ("/", "/readyz", "/metrics")
+        ]
+        assert [status_under(host, settings, path) for host, path in asked] == [200, 200, 200, 403, 200, 200]
         with pytest.raises(CallRefusedError) as refused:
             await client.lease("ann", project="nix")
         assert (refused.value.code, refused.value.field) == ("NOT_FOUND", "project")

@@ -261,6 +261,21 @@ test("while the service is away answers are kept, told of, and sent when it is b
   assert.deepEqual([outbox.unsent, outbox.trouble, memory.unsent()], [0, null, []]);
 });
 
+test("an answer that only the way is closed to, by a setting or a sign-in, is kept until it is open", async () => {
+  for (const code of ["permission_denied", "unauthenticated", "unimplemented"]) {
+    const service = new Service(0);
+    let isClosed = true;
+    service.fail = () => { if (isClosed) throw new CallError(code, "not this way"); };
+    const outbox = new Outbox(service.call);
+    const step = outbox.submit("ada", answer(1), "p/1", { token: "t1" });
+    await until(() => outbox.trouble !== null);
+    assert.equal(memory.unsent().length, 1);
+    isClosed = false;
+    outbox.tryNow();
+    assert.equal((await step.done).status, Status.ACCEPTED);
+  }
+});
+
 test("what an earlier page left is sent under its own name and id", async () => {
   memory.keepUnsent({ annotation: { ...answer(7), leaseToken: "t7" }, annotator: "bob", taskId: "p/7" });
   const service = new Service(0);

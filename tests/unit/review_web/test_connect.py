@@ -17,6 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from streamlabel.errors import InvalidMessageError, TransientError
 from streamlabel.review.adapters.web.connect import REVIEW_SERVICE, connect_routes
+from streamlabel.review.rules.hosts import AllowedHosts
 from streamlabel.v1 import review_service_pb2
 from support.page_host import page_host
 from support.page_samples import digit_png, digit_tasks, digits_project
@@ -41,8 +42,11 @@ class Client:
 
 
 @asynccontextmanager
-async def served(servicer: object) -> AsyncIterator[Client]:
-    async with page_host(servicer) as host, ClientSession(timeout=ClientTimeout(total=10)) as session:
+async def served(servicer: object, *names: str) -> AsyncIterator[Client]:
+    async with (
+        page_host(servicer, hosts=AllowedHosts.of(names)) as host,
+        ClientSession(timeout=ClientTimeout(total=10)) as session,
+    ):
         yield Client(session, host.url)
 
 
@@ -54,13 +58,13 @@ async def desk() -> PaperDesk:
 
 
 async def test_every_unary_method_of_the_service_has_a_route() -> None:
-    paths = {route.path for route in connect_routes(REVIEW_SERVICE, PaperDesk())}
+    paths = {route.path for route in connect_routes(REVIEW_SERVICE, PaperDesk(), AllowedHosts())}
     assert paths == {f"/{SERVICE}/{method.name}" for method in REVIEW_SERVICE.methods}
 
 
 async def test_a_servicer_with_a_gap_is_refused_at_the_start() -> None:
     with pytest.raises(AttributeError, match="ListProjects"):
-        connect_routes(REVIEW_SERVICE, object())
+        connect_routes(REVIEW_SERVICE, object(), AllowedHosts())
 
 
 async def test_messages_travel_as_the_json_of_protobuf(desk: PaperDesk) -> None:
@@ -195,6 +199,37 @@ async def test_pages_of_other_sites_are_not_served(desk: PaperDesk, site: str, s
     async with served(desk) as client:
         got, _, _ = await client.call("ListProjects", {}, Sec_Fetch_Site=site)
     assert got == status
+
+
+async def test_a_call_under_a_name_that_is_not_ours_is_refused_with_the_key_to_set(desk: PaperDesk) -> None:
+    async with served(desk, "label.example.org") as client:
+        status, body, _ = await client.call(
+            "LeaseTasks", {"annotator": "ada", "maxTasks": 1}, Host="rebound.example:80"
+        )
+        listed, _, _ = await client.call("ListProjects", {}, Host="label.example.org")
+    assert (status, body["code"], listed) == (403, "permission_denied", 200)
+    assert "'rebound.example:80'" in body["message"]
+    assert "STREAMLABEL_REVIEW_ALLOWED_HOSTS" in body["message"]
+    assert desk.held_by("ada") == []
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "status"),
+    [
+        ("http://127.0.0.1:8082", "127.0.0.1:8082", 200),
+        ("https://label.example.org", "127.0.0.1:8082", 200),
+        ("http://127.0.0.1:3000", "127.0.0.1:8082", 403),
+        ("http://rebound.example", "127.0.0.1:8082", 403),
+        ("null", "127.0.0.1:8082", 403),
+    ],
+)
+async def test_a_page_of_another_origin_may_not_call(desk: PaperDesk, origin: str, host: str, status: int) -> None:
+    async with served(desk, "label.example.org") as client:
+        got, body, _ = await client.call("ListProjects", {}, Origin=origin, Host=host)
+    assert got == status
+    if status == 403:
+        assert body["code"] == "permission_denied"
+        assert "STREAMLABEL_REVIEW_ALLOWED_HOSTS" in body["message"]
 
 
 class Slow(PaperDesk):

@@ -11,13 +11,14 @@ import pytest
 from aiohttp import ClientSession
 
 from streamlabel.review.adapters.web.page import CONTENT_SECURITY_POLICY, page_routes
+from streamlabel.review.rules.hosts import AllowedHosts
 from support.page_host import page_host
 from support.paper_desk import PaperDesk
 
 STATIC = Path(str(resources.files("streamlabel.review.adapters.web") / "static"))
 FILES = sorted(path for path in STATIC.rglob("*") if path.is_file())
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
-PATHS = {route.path for route in page_routes()}
+PATHS = {route.path for route in page_routes(AllowedHosts())}
 
 
 def relative(path: Path) -> str:
@@ -103,3 +104,15 @@ async def test_files_are_packed_for_those_who_can_unpack() -> None:
 async def test_nothing_else_is_there(path: str) -> None:
     async with page_host(PaperDesk()) as host, ClientSession() as session, session.get(host.url + path) as response:
         assert response.status == 404
+
+
+@pytest.mark.parametrize("path", ["", "assets/js/main.js"])
+async def test_under_a_name_that_is_not_ours_there_is_no_page_but_the_key_to_set(path: str) -> None:
+    async with page_host(PaperDesk(), hosts=AllowedHosts.of(["label.example.org"])) as host, ClientSession() as session:
+        async with session.get(host.url + path, headers={"Host": "rebound.example"}) as refused:
+            assert (refused.status, refused.content_type) == (403, "text/plain")
+            told = await refused.text()
+        async with session.get(host.url + path, headers={"Host": "label.example.org:8443"}) as listed:
+            assert listed.status == 200
+    assert "'rebound.example'" in told
+    assert "STREAMLABEL_REVIEW_ALLOWED_HOSTS" in told

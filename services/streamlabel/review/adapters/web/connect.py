@@ -21,6 +21,8 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
 from streamlabel.errors import InvalidMessageError, TransientError
+from streamlabel.review.adapters.web.visitors import host_refusal, origin_refusal
+from streamlabel.review.rules.hosts import AllowedHosts
 from streamlabel.v1 import review_service_pb2
 
 REVIEW_SERVICE: ServiceDescriptor = review_service_pb2.DESCRIPTOR.services_by_name["ReviewService"]
@@ -85,13 +87,14 @@ class CallContext:
         return f"http:{self._request.remote}"
 
 
-def connect_routes(service: ServiceDescriptor, servicer: object) -> list[web.RouteDef]:
+def connect_routes(service: ServiceDescriptor, servicer: object, hosts: AllowedHosts) -> list[web.RouteDef]:
     """One route per unary method of `service`; each calls the method of that name on `servicer`.
 
+    A call under a name that is not in `hosts`, or from a page of another origin, is refused with PERMISSION_DENIED.
     Raises AttributeError where the servicer lacks a method, so that a gap shows at start and not at the first call.
     """
     return [
-        web.post(f"/{service.full_name}/{method.name}", _Call(method, getattr(servicer, method.name)).serve)
+        web.post(f"/{service.full_name}/{method.name}", _Call(method, getattr(servicer, method.name), hosts).serve)
         for method in service.methods
         if not (method.client_streaming or method.server_streaming)
     ]
@@ -100,9 +103,12 @@ def connect_routes(service: ServiceDescriptor, servicer: object) -> list[web.Rou
 class _Call:
     """Serves one method over HTTP."""
 
-    def __init__(self, method: MethodDescriptor, behaviour: Callable[[Any, Any], Awaitable[Any]]) -> None:
+    def __init__(
+        self, method: MethodDescriptor, behaviour: Callable[[Any, Any], Awaitable[Any]], hosts: AllowedHosts
+    ) -> None:
         self._method = method
         self._behaviour = behaviour
+        self._hosts = hosts
         self._request_class = GetMessageClass(method.input_type)
 
     async def serve(self, request: web.Request) -> web.Response:
@@ -110,7 +116,7 @@ class _Call:
             # Also what keeps other sites out: a browser asks the server before it sends JSON across origins.
             return web.Response(status=415, text=f"send {_JSON}\n", headers={"Accept-Post": _JSON})
         try:
-            _refuse_other_sites(request)
+            self._refuse_strangers(request)
             message = await self._read(request)
             answer = await _while_present(request, self._behaviour(message, CallContext(request)))
         except CallFailedError as failure:
@@ -120,6 +126,11 @@ class _Call:
         except TransientError as error:
             return _failure(grpc.StatusCode.UNAVAILABLE, str(error), retry_after_s=error.retry_after_s)
         return _json(200, orjson.dumps(json_format.MessageToDict(answer)))
+
+    def _refuse_strangers(self, request: web.Request) -> None:
+        refusal = host_refusal(request, self._hosts) or origin_refusal(request, self._hosts)
+        if refusal is not None:
+            raise CallFailedError(grpc.StatusCode.PERMISSION_DENIED, refusal)
 
     async def _read(self, request: web.Request) -> Message:
         message = self._request_class()
@@ -150,11 +161,6 @@ async def _while_present(request: web.Request, answer: Awaitable[Any]) -> Any:
         if not call.done():
             call.cancel()
             await asyncio.wait((call,), timeout=_PRESENCE_CHECK_S)
-
-
-def _refuse_other_sites(request: web.Request) -> None:
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-        raise CallFailedError(grpc.StatusCode.PERMISSION_DENIED, "calls from pages of other sites are not served")
 
 
 def _failure(

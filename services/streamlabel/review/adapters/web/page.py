@@ -11,6 +11,9 @@ from importlib.resources.abc import Traversable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from streamlabel.review.adapters.web.visitors import host_refusal
+from streamlabel.review.rules.hosts import AllowedHosts
+
 # Scripts and styles only as files of ours; pictures also from blobs that the page makes; no page may frame this one.
 # With trusted types and no policy for them, no script can turn a string into markup, by whatever mistake.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -56,13 +59,16 @@ class Asset:
     etag: str
 
 
-def page_routes() -> list[web.RouteDef]:
-    """`/` and every file of the page under `/assets/`; reading them is the only thing that touches the disk."""
+def page_routes(hosts: AllowedHosts) -> list[web.RouteDef]:
+    """`/` and every file of the page under `/assets/`, to be had under the names in `hosts`.
+
+    Reading the files is the only thing that touches the disk.
+    """
     assets = _load(resources.files(__package__) / "static", "")
     index = assets.pop("index.html")
     return [
-        web.get("/", _serving(index)),
-        *(web.get(f"/assets/{path}", _serving(asset)) for path, asset in sorted(assets.items())),
+        web.get("/", _serving(index, hosts)),
+        *(web.get(f"/assets/{path}", _serving(asset, hosts)) for path, asset in sorted(assets.items())),
     ]
 
 
@@ -80,8 +86,10 @@ def _load(folder: Traversable, prefix: str) -> dict[str, Asset]:
     return assets
 
 
-def _serving(asset: Asset) -> Handler:
+def _serving(asset: Asset, hosts: AllowedHosts) -> Handler:
     async def serve(request: web.Request) -> web.Response:
+        if refusal := host_refusal(request, hosts):
+            return web.Response(status=403, text=f"{refusal}\n", headers={"Cache-Control": "no-store"})
         headers = PAGE_HEADERS | {"ETag": f'"{asset.etag}"'}
         if any(match.value in (asset.etag, "*") for match in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)

@@ -17,8 +17,11 @@ const CODE_OF_STATUS = new Map([
   [504, "unavailable"],
 ]);
 
-// The same call may succeed later, unchanged.
-const PASSING = new Set(["unavailable", "deadline_exceeded", "resource_exhausted", "aborted", "internal", "unknown", "canceled"]);
+// The same call may succeed later, unchanged: also where somebody must sign in again or mend a setting meanwhile.
+const PASSING = new Set([
+  "unavailable", "deadline_exceeded", "resource_exhausted", "aborted", "internal", "unknown", "canceled",
+  "permission_denied", "unauthenticated", "unimplemented",
+]);
 
 export class CallError extends Error {
   constructor(code, message, { retryAfterMs = 0, offline = false } = {}) {
@@ -47,6 +50,8 @@ export async function call(method, message, { signal, limitMs = CALL_LIMIT_MS, k
       body: JSON.stringify(message),
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
       credentials: "same-origin",
+      // Without a referrer some browsers hide the origin as well, and the service serves pages of its own origin only.
+      referrerPolicy: "same-origin",
       cache: "no-store",
       keepalive,
     });

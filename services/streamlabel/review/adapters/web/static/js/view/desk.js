@@ -159,7 +159,7 @@ export class DeskView {
     }
     const unsent = outbox.unsent;
     const kept = unsent === 0 ? "" : unsent === 1 ? " 1 answer is kept here and leaves by itself." : ` ${number(unsent)} answers are kept here and leave by themselves.`;
-    const message = `${reason.offline ? "No connection to the service." : "The service is not ready."}${kept}`;
+    const message = `${screens.shortly(reason)}${kept}`;
     if (this.connection.firstChild?.textContent === message) return;
     this.connection.replaceChildren(
       h("span", {}, message),

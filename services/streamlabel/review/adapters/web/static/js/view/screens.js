@@ -91,16 +91,25 @@ export function trouble(error, tryNow) {
   return { node, spoken: titleOf(error) };
 }
 
+// The same in one sentence, for the line above the task.
+export function shortly(error) {
+  if (error.offline) return "No connection to the service.";
+  if (error.code === "unauthenticated") return "You are signed out: reload the page.";
+  return error.code === "permission_denied" ? "The service refuses this page." : "The service is not ready.";
+}
+
 function titleOf(error) {
   if (error.code === "not_found") return "This project is gone";
   if (error.code === "unimplemented") return "Page and service differ";
-  if (error.code === "invalid_argument" || error.code === "failed_precondition") return "The service refused";
+  if (["invalid_argument", "failed_precondition", "permission_denied", "unauthenticated"].includes(error.code)) return "The service refused";
   return error.offline ? "The service cannot be reached" : "The service is not ready";
 }
 
 function adviceOn(error) {
   if (error.code === "not_found") return "Choose another project above. Should this one come back, it continues by itself.";
   if (error.code === "unimplemented") return "Reload the page: the service has probably been upgraded.";
+  if (error.code === "unauthenticated") return "Sign in again: reload the page. Your answers are kept.";
+  if (error.code === "permission_denied") return "Tell whoever runs it what stands below. Your answers are kept, and it is tried again by itself.";
   if (error.code === "invalid_argument") return "Check your name at the top right, or reload the page.";
   return "It is tried again by itself. If this lasts, ask whoever runs it to look at “streamlabel status”, or at /readyz here.";
 }
