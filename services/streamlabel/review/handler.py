@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -196,17 +197,20 @@ class ReviewDesk:
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
-            if claims := await claiming:
-                await self._leases.release([claim.grant for claim in claims])
+            # A store that is away just now gets them back when the leases run out; whoever cancels hears of nothing else.
+            with contextlib.suppress(TransientError):
+                if claims := await claiming:
+                    await self._leases.release([claim.grant for claim in claims])
             raise
 
     async def _fitting(self, claims: Sequence[Claim]) -> Sequence[Claim]:
-        """As many as fit into one answer; the rest goes back."""
+        """As many as fit into one answer; the rest goes back, at the latest when its leases run out."""
         handed_bytes = 0
         for place, claim in enumerate(claims):
             handed_bytes += claim.size_bytes
             if place and handed_bytes > self._limits.max_handed_bytes:
-                await self._leases.release([late.grant for late in claims[place:]])
+                with contextlib.suppress(TransientError):
+                    await self._leases.release([late.grant for late in claims[place:]])
                 return claims[:place]
         return claims
 

@@ -36,11 +36,14 @@ class PaperLeases:
     released: list[Grant] = field(default_factory=list)
     asked: int = 0
     gate: asyncio.Event | None = None
+    away_for: str = ""
 
     async def claim(self, annotator: str, projects: Sequence[str], max_tasks: int, lease_s: float) -> Sequence[Claim]:
         self.asked += 1
         if self.gate:
             await self.gate.wait()
+        if self.away_for == "claim":
+            raise TransientError("the store is away")
         handed, self.ready = self.ready[:max_tasks], self.ready[max_tasks:]
         return handed
 
@@ -48,6 +51,8 @@ class PaperLeases:
         return {grant: ("mail/r1", NOW) for grant in grants if grant.ticket == 1}
 
     async def release(self, grants: Sequence[Grant]) -> int:
+        if self.away_for == "release":
+            raise TransientError("the store is away")
         self.released += grants
         return len(grants)
 
@@ -216,12 +221,38 @@ async def test_a_caller_that_leaves_during_the_claim_gives_its_tasks_back() -> N
     assert [grant.ticket for grant in room.leases.released] == [1, 2]
 
 
+@pytest.mark.parametrize("fails", ["claim", "release"])
+async def test_a_store_that_goes_away_meanwhile_does_not_undo_the_leaving(fails: str) -> None:
+    room = Room(leases=PaperLeases(ready=[claim(1)], gate=asyncio.Event(), away_for=fails))
+    leaving = asyncio.create_task(room.desk().lease("ann"))
+    await until(lambda: room.leases.asked == 1)
+    leaving.cancel()
+    await asyncio.sleep(0)
+    assert room.leases.gate is not None
+    room.leases.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert leaving.cancelled()
+
+
+async def test_a_store_that_is_away_is_told_to_those_who_stay() -> None:
+    room = Room(leases=PaperLeases(away_for="claim"))
+    with pytest.raises(TransientError, match="away"):
+        await room.desk().lease("ann")
+
+
 async def test_what_does_not_fit_goes_back_but_one_always_goes_out() -> None:
     room = Room(leases=PaperLeases(ready=[claim(1, 500), claim(2, 1), claim(3, 1)]))
     [only] = await room.desk(max_handed_bytes=100).lease("ann", max_tasks=3)
     assert only.task.key.record_id == "r1"
     assert [grant.ticket for grant in room.leases.released] == [2, 3]
     assert room.tally.granted == {"mail": 1}
+
+
+async def test_what_fits_goes_out_though_the_rest_cannot_go_back_just_now() -> None:
+    room = Room(leases=PaperLeases(ready=[claim(1, 60), claim(2, 60)], away_for="release"))
+    [only] = await room.desk(max_handed_bytes=100).lease("ann", max_tasks=2)
+    assert only.task.key.record_id == "r1"
 
 
 def answer(annotation_id: str = "a", ticket: int = 1, think_time_ms: int = 0) -> Annotation:
