@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from http.client import HTTPConnection
 from urllib.request import urlopen
 
+import grpc
 import pytest
 
 from streamlabel.client.retry import Patience
@@ -21,6 +22,7 @@ from streamlabel.core.desk import AnnotationStatus
 from streamlabel.core.label import Label, LabelSource
 from streamlabel.core.review import Annotation, ReviewTask
 from streamlabel.local.ports import choose
+from streamlabel.v1 import review_service_pb2, review_service_pb2_grpc
 from streamlabel.wire import labels, review_tasks
 from streamlabel.wire.flow import LABELS, REVIEW_TASKS
 from streamlabel.wire.headers import ingest_headers
@@ -215,6 +217,30 @@ async def test_a_second_replica_takes_over_within_seconds(
                     if count == 9:
                         break
             assert len(await read_labels(pipeline, 10)) == 10
+
+
+async def test_one_answer_of_big_tasks_fits_into_any_client(
+    kafka: str, topic_prefix: str, postgres_database: str
+) -> None:
+    pipeline = await Pipeline.create(kafka, topic_prefix)
+    await pipeline.apply_project(text_project("mail"))
+    await write_tasks(pipeline, [task(f"r{i}", text="x" * 700_000) for i in range(7)])
+    settings = environment(kafka, topic_prefix, postgres_database)
+    async with service("review", settings), client_of(settings) as client:
+        async with asyncio.timeout(30):
+            while (await client.stats("mail"))[0].open_tasks < 7:
+                await asyncio.sleep(0.1)
+        # A client of somebody else's, who has set nothing: gRPC lets it receive 4 MiB.
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{settings['STREAMLABEL_GRPC_PORT']}") as channel:
+            stub = review_service_pb2_grpc.ReviewServiceStub(channel)
+            lease = review_service_pb2.LeaseTasksRequest(annotator="ann", max_tasks=100)
+            first = await stub.LeaseTasks(lease, timeout=10)
+            assert len(first.tasks) == 4
+            assert first.ByteSize() <= 3 * 1024 * 1024
+            # What did not fit is free at once, for whoever comes next.
+            second = await stub.LeaseTasks(lease, timeout=10)
+        taken = [leased.lease.task_id for leased in (*first.tasks, *second.tasks)]
+        assert sorted(taken) == [f"mail/r{i}" for i in range(7)]
 
 
 async def _submit(client: ReviewClient, annotator: str, token: str, annotation_id: str) -> list[AnnotationStatus]:
