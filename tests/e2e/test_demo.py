@@ -104,7 +104,7 @@ def test_from_nothing_to_a_verdict_and_nothing_left_running(tmp_path: Path) -> N
     arguments = ["--records", "300", "--exit", "--report", str(report_file), "--data-dir", str(data.root)]
     ran = streamlabel("demo", *arguments, timeout_s=200)
     assert ran.code == 0, ran.out + ran.err
-    assert "300 of 300 records have a label, 0 lost, 0 doubled" in ran.out
+    assert "300 of 300 records, 0 lost, 0 doubled" in ran.out
     assert "labelled" in ran.out.splitlines()[0]
     assert "Traceback" not in ran.err
     assert json.loads(report_file.read_text())["lost"] == 0
@@ -162,7 +162,7 @@ def test_a_demo_that_is_stuck_says_where_and_ends_with_an_error(tmp_path: Path) 
         demo = DemoRun(without_review, tmp_path, "--records", "200", "--rate", "0", "--patience", "8")
         assert demo.process.wait(90) == 1
     assert "no progress for" in demo.output
-    assert "of 200 records have a label" in demo.output
+    assert "of 200 records, " in demo.output
     assert "200 predictions" in demo.output
     assert "The review service does not answer." in demo.output
     assert "Traceback" not in demo.output

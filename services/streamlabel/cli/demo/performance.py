@@ -78,8 +78,8 @@ def _conclude(outcome: Outcome) -> None:
         for source in (LabelSource.MODEL, LabelSource.HUMAN)
     )
     typer.echo(
-        f"Read back from the labels topic: {findings.labelled:,} of {findings.records:,} records have a label, "
-        f"{len(findings.lost):,} lost, {len(findings.duplicated):,} doubled, {outcome.dead_letters:,} dead letters.\n"
+        f"Labels read back: {findings.labelled:,} of {findings.records:,} records, {len(findings.lost):,} lost, "
+        f"{len(findings.duplicated):,} doubled, {outcome.dead_letters:,} dead letters.\n"
         f"By the model {model}, by people {human}."
     )
     if outcome.stuck is not None:
