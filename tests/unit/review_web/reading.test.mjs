@@ -60,6 +60,15 @@ const search = new ClassSearch(
   ["card_arrival", "card_about_to_expire", "lost_or_stolen_card", "Überweisung", "top-up failed", "atm"].map((name) => ({ name })),
 );
 
+test("a word does not find again what another word of the query has found", () => {
+  assert.deepEqual(names(search.find("card ar")), ["card_arrival"]);
+  assert.deepEqual(names(search.find("ar card")), ["card_arrival"]);
+  // Where nothing else fits, better that than nothing.
+  assert.deepEqual(names(search.find("stolen ol")), ["lost_or_stolen_card"]);
+  const banks = new ClassSearch(["bank to bank", "bank"].map((name) => ({ name })));
+  assert.deepEqual(names(banks.find("bank bank")), ["bank to bank"]);
+});
+
 test("a few letters find a class", () => {
   assert.deepEqual(names(search.find("card arr")), ["card_arrival"]);
   assert.deepEqual(names(search.find("card"))[2], "lost_or_stolen_card");
