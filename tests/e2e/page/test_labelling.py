@@ -9,6 +9,7 @@ import sys
 import pytest
 from playwright.async_api import expect
 
+from streamlabel.v1.review_service_pb2 import LeaseTasksRequest, ReleaseLeasesRequest
 from support.page_host import PageHost
 from support.page_samples import digit_tasks
 from support.page_visitor import Visit, eventually
@@ -135,6 +136,38 @@ async def test_an_empty_queue_waits_pleasantly_and_goes_on_by_itself(visit: Visi
     # The last answer of a queue can be taken back, too.
     await ada.press("u")
     await ada.sees("d-0000")
+
+
+async def test_at_the_end_the_header_does_not_say_that_something_waits(visit: Visit, desk: PaperDesk) -> None:
+    desk.sheets.clear()
+    await desk.put(*digit_tasks(5))
+    ada = await visit()
+    await ada.sees("d-0000")
+    # Four are in hand; from now on the figure is as old as that.
+    await expect(ada.page.locator(".header-stats")).to_contain_text("1 waiting")
+    await ada.page.route("**/GetQueueStats", lambda route: route.abort())
+    await ada.press("0", "1", "2", "3", "4")
+    await expect(ada.page.get_by_role("heading", name="All caught up")).to_be_visible()
+    await expect(ada.page.locator(".header-stats")).to_contain_text("0 waiting")
+    await expect(ada.page.get_by_text("Nothing waits.")).to_be_visible()
+
+
+async def test_what_is_on_the_desks_of_others_is_told_and_comes_when_they_leave_it(
+    visit: Visit, desk: PaperDesk
+) -> None:
+    desk.sheets.clear()
+    await desk.put(*digit_tasks(4))
+    handed = await desk.LeaseTasks(LeaseTasksRequest(annotator="bob", max_tasks=2), None)
+    ada = await visit()
+    await ada.sees("d-0002")
+    await ada.press("2", "3")
+    await expect(ada.page.get_by_role("heading", name="All caught up")).to_be_visible()
+    await expect(ada.page.get_by_text("2 more are on other people’s desks.")).to_be_visible()
+    tokens = [leased.lease.lease_token for leased in handed.tasks]
+    await desk.ReleaseLeases(ReleaseLeasesRequest(annotator="bob", lease_tokens=tokens[:1]), None)
+    await ada.sees("d-0000")
+    await ada.press("0")
+    await expect(ada.page.get_by_text("One more is on somebody else’s desk.")).to_be_visible()
 
 
 async def test_the_next_picture_is_there_before_one_can_blink(visit: Visit, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from playwright.async_api import expect
 
 from streamlabel.v1 import project_pb2
@@ -16,7 +18,9 @@ CASES = ("arrival", "delay", "refund", "limit", "stolen", "expiry", "fraud", "ch
 CLASSES = [f"{area}_{case}" for area in AREAS for case in (*CASES, "pending", "failed", "reverted", "charged")]
 
 
-async def messages(visit: Visit, desk: PaperDesk, *, classes: list[str] | list[tuple[str, str]] = CLASSES) -> Visitor:
+async def messages(
+    visit: Visit, desk: PaperDesk, *, classes: list[str] | list[tuple[str, str]] = CLASSES, clock: bool = False
+) -> Visitor:
     desk.projects["mail"] = project("mail", Kind.PAYLOAD_KIND_TEXT, classes)
     names = [entry if isinstance(entry, str) else entry[0] for entry in classes]
     await desk.put(
@@ -25,7 +29,7 @@ async def messages(visit: Visit, desk: PaperDesk, *, classes: list[str] | list[t
             for n in range(8)
         )
     )
-    ada = await visit(project="mail")
+    ada = await visit(project="mail", clock=clock)
     await ada.sees("m0")
     return ada
 
@@ -91,6 +95,68 @@ async def test_the_empty_field_lets_undo_skip_and_help_through(visit: Visit, des
     await ada.press("Escape")
     await expect(ada.filter).to_be_focused()
     await eventually(lambda: desk.answers() == {})
+
+
+# All in one breath, faster than any hand: letters and Enter, letters and Enter, and the Enter once more.
+HURRY = """
+(queries) => {
+  const input = document.querySelector("[role=combobox]");
+  const enter = () => input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true }));
+  for (const query of queries) {
+    input.value = query;
+    input.dispatchEvent(new InputEvent("input", { bubbles: true }));
+    enter();
+  }
+  enter();
+}
+"""
+
+
+async def test_letters_and_enter_count_however_fast_but_a_doubled_enter_does_not(visit: Visit, desk: PaperDesk) -> None:
+    ada = await messages(visit, desk)
+    await ada.page.evaluate(HURRY, ["fee fraud", "loan ref", "card arr"])
+    # The next one has a suggestion, which the doubled Enter would have accepted.
+    await ada.sees("m3")
+    await expect(ada.options.first).to_contain_text("Suggested")
+    await eventually(lambda: len(desk.answers()) == 3)
+    assert desk.answers() == {"mail/m0": "fee_fraud", "mail/m1": "loan_refund", "mail/m2": "card_arrival"}
+
+
+async def test_how_many_fit_is_said_once_after_the_last_letter(visit: Visit, desk: PaperDesk) -> None:
+    ada = await messages(visit, desk, clock=True)
+    await ada.page.clock.pause_at(time.time() + 60)
+    await ada.page.evaluate(
+        """() => {
+          window.said = [];
+          const region = document.getElementById("announcer");
+          new MutationObserver(() => window.said.push(region.textContent)).observe(region, { childList: true });
+        }"""
+    )
+    await ada.page.keyboard.type("card arr")
+    await expect(ada.options).to_have_text(["card_arrival"])
+    assert await ada.page.evaluate("() => window.said") == []
+    await ada.page.clock.run_for(1_000)
+    assert await ada.page.evaluate("() => window.said") == ["1 of 150 classes."]
+    await ada.page.keyboard.type("zz")
+    await ada.page.clock.run_for(1_000)
+    assert await ada.page.evaluate("() => window.said.at(-1)") == "None of the 150 classes fits."
+
+
+async def test_what_stays_in_the_list_stays_where_it_is(visit: Visit, desk: PaperDesk) -> None:
+    ada = await messages(visit, desk)
+    await ada.page.keyboard.type("ca")
+    await expect(ada.options).to_have_count(38)
+    await ada.page.evaluate(
+        """() => {
+          window.came = [];
+          const names = (nodes) => [...nodes].map((node) => node.textContent);
+          new MutationObserver((changes) => window.came.push(...changes.flatMap((change) => names(change.addedNodes))))
+            .observe(document.querySelector("[role=listbox]"), { childList: true });
+        }"""
+    )
+    await ada.page.keyboard.type("rd")
+    await expect(ada.options).to_have_count(15)
+    assert await ada.page.evaluate("() => window.came") == []
 
 
 async def test_a_click_on_a_class_answers(visit: Visit, desk: PaperDesk) -> None:

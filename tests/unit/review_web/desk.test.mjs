@@ -97,6 +97,23 @@ test("an empty queue shows as such at once, then the next task comes by itself",
   hand.stop();
 });
 
+test("a hand that has just become empty is not called dry before it was asked again", async () => {
+  const service = new Service(1);
+  const hand = handOf(service);
+  const seen = [];
+  hand.start();
+  await until(() => hand.items.length === 1 && hand.isDry);
+  service.waiting.push(leased(8));
+  hand.addEventListener("change", () => seen.push(hand.isDry && hand.items.length === 0));
+  hand.remove(hand.current);
+  await until(() => hand.current?.id === "p/8");
+  assert.ok(!seen.includes(true));
+  hand.remove(hand.current);
+  await until(() => hand.isDry);
+  assert.equal(hand.items.length, 0);
+  hand.stop();
+});
+
 test("a skipped task goes to the others and does not come straight back", async () => {
   const service = new Service(6);
   const hand = handOf(service);

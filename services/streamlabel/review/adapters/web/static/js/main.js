@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { Outbox } from "./desk/outbox.js";
-import { Session } from "./desk/session.js";
+import { Session, State } from "./desk/session.js";
 import { memory } from "./memory.js";
 import { Projects } from "./projects.js";
 import { QueueWatch } from "./queue.js";
@@ -27,6 +27,8 @@ class App {
   #project = null;
   // The newest version that a task named: asked for once, should the service itself not know it yet.
   #renewedFor = 0;
+  // Since when this person has nothing in hand and nothing on its way: what is leased later is leased to others. Null: not so.
+  #freeSince = null;
   // Grows with each change of screen: what was begun for an earlier one stops.
   #turn = 0;
 
@@ -103,7 +105,7 @@ class App {
     this.header.showProject(project);
     this.#session = new Session(call, { annotator: memory.annotator, project: project.name, prepare, outbox: this.#outbox });
     this.#session.addEventListener("change", () => this.#onChange());
-    this.#session.addEventListener("progress", () => this.#drawProgress());
+    this.#session.addEventListener("progress", () => this.#onProgress());
     this.#desk = new DeskView(this.#session, project, this.#notices);
     this.#main.replaceChildren(this.#desk.node);
     this.#session.start();
@@ -114,13 +116,13 @@ class App {
     this.#turn += 1;
     this.#session?.stop();
     this.#desk?.stop();
-    this.#session = this.#desk = this.#project = null;
+    this.#session = this.#desk = this.#project = this.#freeSince = null;
     this.header.showProject(null);
     this.#drawProgress();
   }
 
   #onChange() {
-    this.#drawProgress();
+    this.#onProgress();
     const version = this.#session?.current?.task.projectVersion ?? 0;
     if (!this.#project || version <= Math.max(this.#project.version, this.#renewedFor)) return;
     this.#renewedFor = version;
@@ -138,10 +140,24 @@ class App {
     this.#openDesk(this.#projects.get(name));
   }
 
+  #onProgress() {
+    const isFree = this.#session?.state === State.EMPTY && this.#outbox.unsent === 0;
+    if (!isFree) this.#freeSince = null;
+    else if (this.#freeSince === null) {
+      this.#freeSince = performance.now();
+      this.#queue.askForNow();
+    }
+    this.#drawProgress();
+  }
+
   #drawProgress() {
     const stats = this.#project ? (this.#queue.queues.get(this.#project.name) ?? null) : null;
-    const { pace } = this.#session ?? {};
-    this.header.showProgress({ stats, today: pace?.today ?? null, perMinute: pace?.perMinute ?? null });
+    const { pace, state } = this.#session ?? {};
+    // That the counter has just had nothing for us is newer than any figure.
+    const known = stats && state === State.EMPTY ? { ...stats, open: 0, oldestAt: null } : stats;
+    this.header.showProgress({ stats: known, today: pace?.today ?? null, perMinute: pace?.perMinute ?? null });
+    const isTrueForOthers = this.#freeSince !== null && this.#queue.trueAt >= this.#freeSince;
+    this.#desk?.tellElsewhere(stats && isTrueForOthers ? stats.leased : null);
   }
 
   #show(screen, focus = true) {

@@ -1,12 +1,18 @@
 // How much waits: asked for every few seconds while somebody looks at the page.
 
 const PERIOD_MS = 5_000;
+// The service may answer with what it knew so long ago.
+const SERVICE_AGE_MS = 1_000;
 
 // Fires `change` when `queues` (project name → stats) have come.
 export class QueueWatch extends EventTarget {
   #call;
   #timer = null;
+  // Somebody wants to know at this time, at the latest.
+  #wantedAt = 0;
   queues = new Map();
+  // At this time the queues were as they are told, or later.
+  trueAt = 0;
 
   constructor(call) {
     super();
@@ -18,15 +24,25 @@ export class QueueWatch extends EventTarget {
     this.#schedule(0);
   }
 
+  // Asks as soon as the answer tells of now.
+  askForNow() {
+    // A little later, as clocks of browsers are coarse.
+    const delayMs = SERVICE_AGE_MS + 20;
+    this.#wantedAt = performance.now() + delayMs;
+    this.#schedule(delayMs);
+  }
+
   async #ask() {
+    const askedAt = performance.now();
     try {
       const { queues = [] } = await this.#call("GetQueueStats", {});
+      this.trueAt = askedAt - SERVICE_AGE_MS;
       this.queues = new Map(queues.map((stats) => [stats.project, readable(stats)]));
       this.dispatchEvent(new Event("change"));
     } catch {
       // Depth is a nicety; what matters tells of its own trouble.
     }
-    this.#schedule(PERIOD_MS);
+    this.#schedule(this.#wantedAt > askedAt ? Math.max(0, this.#wantedAt - performance.now()) : PERIOD_MS);
   }
 
   #schedule(delayMs) {

@@ -51,7 +51,7 @@ export class Hand extends EventTarget {
   // Ids of tasks that were skipped here. They are free for others, and come back to this person only when nothing else waits.
   #skipped = new Set();
   items = [];
-  // Nothing waited when we last asked.
+  // Nothing waited when we last asked. Not known while the hand has just become empty: then it is asked at once.
   isDry = false;
   trouble = null;
 
@@ -92,8 +92,7 @@ export class Hand extends EventTarget {
     const place = this.items.indexOf(item);
     if (place < 0) return false;
     this.items.splice(place, 1);
-    this.#changed();
-    this.#wake();
+    this.#hasOneLess();
     return true;
   }
 
@@ -110,8 +109,7 @@ export class Hand extends EventTarget {
     this.#skipped.add(item.id);
     if (this.#skipped.size > MOST_SKIPPED) this.#skipped.delete(this.#skipped.values().next().value);
     this.#giveBack([item]);
-    this.#changed();
-    this.#wake();
+    this.#hasOneLess();
   }
 
   tryNow() {
@@ -120,6 +118,12 @@ export class Hand extends EventTarget {
 
   get #missing() {
     return this.#ahead + 1 - this.items.filter((item) => !item.lostAt).length;
+  }
+
+  #hasOneLess() {
+    if (this.items.length === 0) this.isDry = false;
+    this.#changed();
+    this.#wake();
   }
 
   #changed() {

@@ -75,12 +75,12 @@ export class Session extends EventTarget {
     item.shownAt ||= performance.now();
   }
 
-  // False when there is nothing to answer yet, or when it is too soon to be meant.
-  answer(className) {
+  // False when there is nothing to answer yet, or when it is too soon to be meant and nothing tells that it is (`isMeant`).
+  answer(className, { isMeant = false } = {}) {
     const item = this.current;
     if (!item?.shownAt || this.state !== State.TASK) return false;
     const thinkTimeMs = Math.round(performance.now() - item.shownAt);
-    if (thinkTimeMs < LEAST_LOOK_MS) return false;
+    if (thinkTimeMs < LEAST_LOOK_MS && !isMeant) return false;
     const answer = { annotationId: newId(), className, thinkTimeMs };
     const step = this.outbox.submit(this.#annotator, answer, item.id, item.lease);
     const past = { item, className, annotationId: answer.annotationId, step, status: null };

@@ -1,5 +1,6 @@
 // Many classes: a field to type into and a list under it, worked by keyboard alone (the combobox pattern of ARIA).
 
+import { announceLater } from "./announcer.js";
 import { ClassSearch } from "./class_search.js";
 import { h, icon, key, number, percent } from "./dom.js";
 import { line, name } from "./words.js";
@@ -15,10 +16,12 @@ export class ClassList {
   // What can be chosen now, as drawn: { className, element }.
   #options = [];
   #active = -1;
+  // The list was worked since the task came: an Enter now is meant for this task, however soon.
+  #isWorked = false;
   #byName = new Map();
   #count;
 
-  // `choose(className)` is called for each choice.
+  // `choose(className, event, isMeant)` is called for each choice.
   constructor(classes, choose) {
     this.#search = new ClassSearch(classes);
     this.#choose = choose;
@@ -37,7 +40,7 @@ export class ClassList {
       "aria-controls": "class-list",
       "aria-expanded": "true",
       "aria-autocomplete": "list",
-      oninput: () => this.#draw(),
+      oninput: () => this.#onInput(),
       onkeydown: (event) => this.#onKey(event),
     });
     this.suggested = h("li", { class: "option option-suggested", role: "option", id: "option-suggested" });
@@ -57,6 +60,7 @@ export class ClassList {
 
   suggest(suggestion) {
     this.#suggestion = suggestion;
+    this.#isWorked = false;
     this.input.value = "";
     this.#draw();
     this.list.scrollTop = 0;
@@ -85,6 +89,14 @@ export class ClassList {
     return element;
   }
 
+  #onInput() {
+    this.#isWorked = true;
+    const count = this.#draw();
+    if (this.isEmpty) announceLater(`All ${number(this.#count)} classes.`);
+    else announceLater(count === 0 ? `None of the ${number(this.#count)} classes fits.` : `${number(count)} of ${number(this.#count)} classes.`);
+  }
+
+  // Returns how many classes fit.
   #draw() {
     const found = this.#search.find(this.input.value, this.#recent);
     const shown = found.slice(0, MOST_SHOWN);
@@ -97,9 +109,10 @@ export class ClassList {
         key("↵"));
       this.#options.unshift({ className, element: this.suggested });
     }
-    this.list.replaceChildren(...this.#options.map(({ element }) => element));
+    arrange(this.list, this.#options.map(({ element }) => element));
     this.#tellRest(found.length);
     this.#activate(this.#options.length > 0 && (!this.isEmpty || this.#suggestion) ? 0 : -1);
+    return found.length;
   }
 
   #tellRest(count) {
@@ -141,6 +154,7 @@ export class ClassList {
       else this.input.value = "";
       this.#draw();
     } else if (moves[event.key]) {
+      if (event.key !== "Enter") this.#isWorked = true;
       moves[event.key]();
     } else {
       return;
@@ -150,6 +164,17 @@ export class ClassList {
   }
 
   #pick(className, event) {
-    this.#choose(className, event);
+    this.#choose(className, event, event.type === "keydown" && this.#isWorked);
+  }
+}
+
+// Makes `elements` the children of `list`, in this order; those that stay are not touched, so nothing is read out again.
+function arrange(list, elements) {
+  const wanted = new Set(elements);
+  for (const child of [...list.children]) if (!wanted.has(child)) child.remove();
+  let place = list.firstElementChild;
+  for (const element of elements) {
+    if (element === place) place = place.nextElementSibling;
+    else list.insertBefore(element, place);
   }
 }

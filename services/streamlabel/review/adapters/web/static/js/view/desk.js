@@ -26,6 +26,8 @@ export class DeskView {
   #isList;
   #shown = null;
   #screen = null;
+  // The screen of an empty queue, while it is shown.
+  #empty = null;
   #lastKeyAt = 0;
   #spoken = "";
   #life = new AbortController();
@@ -35,7 +37,7 @@ export class DeskView {
     this.#project = project;
     this.#classes = classesOf(project);
     this.#isList = this.#classes.length > MOST_BUTTONS;
-    const choose = (className, event) => this.#choose(className, event);
+    const choose = (className, event, isMeant) => this.#choose(className, event, isMeant);
     this.#answers = this.#isList ? new ClassList(this.#classes, choose) : new AnswerGrid(this.#classes, choose);
     this.trail = new Trail();
     this.#build();
@@ -51,6 +53,11 @@ export class DeskView {
   stop() {
     this.#life.abort();
     this.node.remove();
+  }
+
+  // How many tasks others have on their desks; null: not known.
+  tellElsewhere(count) {
+    this.#empty?.tellElsewhere(count);
   }
 
   openHelp() {
@@ -86,7 +93,7 @@ export class DeskView {
   }
 
   #drawTask(item) {
-    this.#screen = null;
+    this.#screen = this.#empty = null;
     this.work.hidden = false;
     this.other.hidden = true;
     this.other.replaceChildren();
@@ -131,13 +138,13 @@ export class DeskView {
     const signature = `${state}/${trouble?.code}/${trouble?.message}`;
     if (this.#screen === signature) return;
     this.#screen = signature;
-    this.#shown = null;
+    this.#shown = this.#empty = null;
     // Undo stays within reach: the last answer of a queue may be the wrong one.
     this.work.hidden = true;
     this.other.hidden = false;
     const drawn = {
       [State.LOADING]: () => screens.loading(),
-      [State.EMPTY]: () => screens.empty(this.#session.pace.today),
+      [State.EMPTY]: () => (this.#empty = screens.empty(this.#session.pace.today)),
       [State.AWAY]: () => screens.away(() => this.#session.comeBack()),
       [State.TROUBLE]: () => screens.trouble(trouble, () => this.#session.tryNow()),
     }[state]();
@@ -214,10 +221,10 @@ export class DeskView {
     }
   }
 
-  #choose(className, event) {
+  #choose(className, event, isMeant = false) {
     this.#lastKeyAt = event?.timeStamp ?? 0;
     this.#spoken = `${line(className, 60)}. `;
-    if (this.#session.answer(className)) this.#answers.flash(className);
+    if (this.#session.answer(className, { isMeant })) this.#answers.flash(className);
     else this.#lastKeyAt = 0;
     this.#leaveButton(event);
   }

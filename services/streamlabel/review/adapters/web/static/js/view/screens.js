@@ -64,12 +64,25 @@ export function loading() {
 }
 
 export function empty(today) {
+  const lead = h("p", { class: "screen-lead" });
+  const tellElsewhere = (count) => {
+    const text = elsewhere(count);
+    if (lead.textContent !== text) lead.textContent = text;
+  };
+  tellElsewhere(null);
   const node = h("section", { class: "screen screen-empty" },
     h("span", { class: "breath", "aria-hidden": "true" }),
     h("h2", { class: "screen-title" }, "All caught up"),
-    h("p", { class: "screen-lead" }, "Nothing waits. New tasks appear here by themselves."),
+    lead,
     today > 0 ? h("p", { class: "screen-note" }, `You have answered ${number(today)} today.`) : null);
-  return { node, spoken: "All caught up. New tasks appear by themselves." };
+  return { node, spoken: "All caught up. New tasks appear by themselves.", tellElsewhere };
+}
+
+function elsewhere(count) {
+  if (!count) return "Nothing waits. New tasks appear here by themselves.";
+  return count === 1
+    ? "One more is on somebody else’s desk. Left unanswered it appears here, as new tasks do."
+    : `${number(count)} more are on other people’s desks. What they leave unanswered appears here, as new tasks do.`;
 }
 
 export function away(comeBack) {
