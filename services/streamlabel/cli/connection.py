@@ -14,8 +14,10 @@ import typer
 import uvloop
 
 from streamlabel.cli.settings import CliSettings
+from streamlabel.errors import TransientError
 from streamlabel.local.places import DataDir
 from streamlabel.local.stack_file import client_environment, is_running
+from streamlabel.runtime.broker import BrokerUnavailableError
 from streamlabel.runtime.kafka import KafkaBroker, KafkaConnection
 from streamlabel.runtime.kafka_settings import kafka_connection
 from streamlabel.runtime.settings import env_key, load_settings
@@ -24,6 +26,7 @@ from streamlabel.wire.topics import TopicPlan
 
 T = TypeVar("T")
 
+_OTHER_KAFKA = "`streamlabel doctor` tells what runs here, --kafka HOST:PORT (STREAMLABEL_KAFKA_BOOTSTRAP_SERVERS) names another Kafka"
 _PANEL = "Where things are"
 _SERVICE_ADDRESSES = {env_key("cli_ingest_address"), env_key("cli_review_address")}
 DataDirOption = Annotated[
@@ -117,10 +120,16 @@ def _no_stack(data: DataDir, *, stands_still: bool) -> str:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Runs `work` to its end on a loop of its own; Ctrl-C cancels it, lets it clean up and raises KeyboardInterrupt."""
+    """Runs `work` to its end on a loop of its own; Ctrl-C cancels it, lets it clean up and raises KeyboardInterrupt.
+
+    Raises TransientError with the way out where Kafka is away.
+    """
     # What a client library notes about its connections is for the log of a service; a command tells what matters itself.
     library = logging.getLogger("aiokafka")
     library.addHandler(logging.NullHandler())
     library.propagate = False
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(work)
+        try:
+            return runner.run(work)
+        except BrokerUnavailableError as error:
+            raise TransientError(f"{error}; {_OTHER_KAFKA}") from error

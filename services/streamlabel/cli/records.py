@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator
@@ -19,15 +20,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from streamlabel.cli.connection import DataDirOption, connect, run
 from streamlabel.cli.record_sources import Columns, Item, RecordSource, SourceFormat, source_at
 from streamlabel.cli.send_progress import SendProgress, Sent
+from streamlabel.cli.waiting import Waiting
 from streamlabel.client import IngestClient
+from streamlabel.client.retry import Patience
 from streamlabel.core.identity import check_project_name
 from streamlabel.core.submission import NewRecord, Reason, RecordResult, RecordStatus
-from streamlabel.errors import ConfigurationError
+from streamlabel.errors import ConfigurationError, TransientError
 from streamlabel.local.places import DataDir
 
 _SAVE_EVERY_S = 1.0
 _SHOWN_REJECTS = 5
+_QUIET_S = 3.0  # without an answer to anything: then it is time to say what is waited for
 EXIT_REJECTED = 1
+_OTHER_INGEST = (
+    "`streamlabel status` tells of the stack here, --address HOST:PORT (STREAMLABEL_CLI_INGEST_ADDRESS) names another ingest; "
+    "sending the same again doubles nothing"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -161,6 +169,7 @@ class Sending:
         limit: int | None,
         rejects: Path,
         show_bar: bool,
+        patience: Patience | None = None,
     ) -> None:
         self.summary = Summary(source=source.name, project=source.project, skipped=skip)
         self._source = source
@@ -169,6 +178,7 @@ class Sending:
         self._rejects = rejects
         self._rejects_stream: TextIO | None = None
         self._show_bar = show_bar
+        self._patience = patience or Patience()
         # Handed to the client and not answered yet, in order; those that are no records stand among them.
         self._under_way: deque[Item] = deque()
         self._done = skip
@@ -176,21 +186,38 @@ class Sending:
         self._saved_s = 0.0
 
     async def run(self, address: str) -> None:
-        """Send all of it; whatever ends it, what was acknowledged is remembered."""
+        """Send all of it; whatever ends it, what was acknowledged is remembered. Raises TransientError where nobody takes it."""
         started_s = time.monotonic()
         try:
             with closing(_Bar(self._source, enabled=self._show_bar)) as bar:
-                async with IngestClient(address) as client:
-                    async for result in client.ingest_many(self._records()):
-                        self._settle(result, bar)
-                    self._settle(None, bar)
+                await self._send(address, bar)
                 self._is_whole = self._limit is None
+        except TransientError as error:
+            raise TransientError(f"{error}; {_OTHER_INGEST}") from error
         finally:
             self.summary.seconds = time.monotonic() - started_s
             if self._done or self._is_whole:
                 self._progress.write(Sent(items=self._done, is_whole=self._is_whole))
             if self._rejects_stream is not None:
                 self._rejects_stream.close()
+
+    async def _send(self, address: str, bar: _Bar) -> None:
+        waiting = Waiting(f"ingest at {address}", self._patience.give_up_s, bar.say)
+        quiet = asyncio.get_running_loop().call_later(_QUIET_S, self._tell_of_silence, waiting)
+        try:
+            async with IngestClient(address, patience=self._patience, on_trouble=waiting.trouble) as client:
+                async for result in client.ingest_many(self._records()):
+                    quiet.cancel()
+                    waiting.progress()
+                    self._settle(result, bar)
+                self._settle(None, bar)
+        finally:
+            quiet.cancel()
+
+    def _tell_of_silence(self, waiting: Waiting) -> None:
+        # Who feeds a pipe may take his time; a file is there.
+        if self._source.path is not None:
+            waiting.trouble("no answer yet")
 
     async def _records(self) -> AsyncIterator[NewRecord]:
         for item in islice(self._source.items(), self.summary.skipped, self._limit):
@@ -266,6 +293,10 @@ class _Bar:
         rate = (done - self._first) / (now_s - self._started_s)
         text = f"{done:,} records, {rate:,.0f}/s" + (f", [red]{rejected:,} refused[/red]" if rejected else "")
         self._progress.update(self._task, completed=position, rate=text)
+
+    def say(self, text: str) -> None:
+        """Print a line on stderr, above the bar."""
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         self._progress.stop()

@@ -14,8 +14,12 @@ from streamlabel.cli.connection import DataDirOption, connect, run
 from streamlabel.client.retry import Patience
 from streamlabel.client.review import CallRefusedError, ReviewClient
 from streamlabel.core.desk import QueueStats
+from streamlabel.errors import TransientError
 
 _GIVE_UP_S = 5.0
+_OTHER_REVIEW = (
+    "`streamlabel status` tells of the stack here, STREAMLABEL_CLI_REVIEW_ADDRESS names another review service"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -65,6 +69,8 @@ async def _ask(address: str, project: str) -> list[QueueStats]:
     async with ReviewClient(address, timeout_s=_GIVE_UP_S, patience=Patience(give_up_s=_GIVE_UP_S)) as client:
         try:
             return await client.stats(project)
+        except TransientError as error:
+            raise TransientError(f"review at {error}; {_OTHER_REVIEW}") from error
         except CallRefusedError as error:
             if error.code != "NOT_FOUND":
                 raise

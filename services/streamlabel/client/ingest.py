@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ import grpc
 from streamlabel.client.batches import Sent, Source, batches_of, messages_of
 from streamlabel.client.channel import open_channel
 from streamlabel.client.record_stream import RecordStream
-from streamlabel.client.retry import Patience, asked_delay_s, is_passing, is_too_large
+from streamlabel.client.retry import Patience, asked_delay_s, is_passing, is_too_large, told
 from streamlabel.core.submission import Reason, RecordResult, RecordStatus
 from streamlabel.errors import ConfigurationError, TransientError
 from streamlabel.v1 import ingest_service_pb2, ingest_service_pb2_grpc, record_pb2
@@ -40,7 +40,7 @@ class IngestClient:
     ...     assert all(result.is_durable for result in results)
 
     One client serves many tasks at once. `credentials` (`grpc.ssl_channel_credentials(…)`) turn TLS on; `metadata` goes with each
-    call (a `traceparent`, a token for a proxy).
+    call (a `traceparent`, a token for a proxy). `on_trouble` is told what failed in passing, each time before it is tried again.
     """
 
     def __init__(
@@ -51,11 +51,13 @@ class IngestClient:
         metadata: Sequence[tuple[str, str]] = (),
         timeout_s: float = 30.0,
         patience: Patience | None = None,
+        on_trouble: Callable[[str], None] | None = None,
     ) -> None:
         self._address = address
         self._metadata = tuple(metadata)
         self._timeout_s = timeout_s
         self._patience = patience or Patience()
+        self._on_trouble = on_trouble or _say_nothing
         self._credentials = credentials
         self._channel: grpc.aio.Channel | None = None
         self._stub: Any = None
@@ -120,6 +122,7 @@ class IngestClient:
             window=window,
             patience=self._patience,
             answer_timeout_s=self._timeout_s,
+            on_trouble=self._on_trouble,
         )
         async for result in carrier.results():
             yield result
@@ -159,6 +162,7 @@ class IngestClient:
                 why = results[still_open[0]].detail
             attempt += 1
             self._check_patience(progress_s, why)
+            self._on_trouble(why)
             await asyncio.sleep(self._patience.delay_s(attempt, at_least_s=asked_s))
 
     def _check_patience(self, progress_s: float, why: str) -> None:
@@ -167,11 +171,15 @@ class IngestClient:
             raise TransientError(f"{self._address} took nothing for {limit_s:g} s: {why}")
 
 
+def _say_nothing(_why: str) -> None:
+    """For whom only the outcome counts."""
+
+
 def _judged(error: grpc.aio.AioRpcError, address: str) -> str:
     """What to tell of an error that passes; raises for one that does not."""
     if not is_passing(error):
-        raise ConfigurationError(f"{address} refuses the call: {error.code().name}: {error.details()}") from error
-    return f"{error.code().name}: {error.details()}"
+        raise ConfigurationError(f"{address} refuses the call: {told(error)}") from error
+    return told(error)
 
 
 def _too_large(message: record_pb2.Record) -> RecordResult:

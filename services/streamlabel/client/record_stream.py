@@ -16,7 +16,7 @@ from typing import Any
 
 import grpc
 
-from streamlabel.client.retry import Patience, asked_delay_s, is_passing
+from streamlabel.client.retry import Patience, asked_delay_s, is_passing, told
 from streamlabel.core.submission import RecordResult, RecordStatus
 from streamlabel.errors import ConfigurationError, TransientError
 from streamlabel.v1 import ingest_service_pb2, record_pb2
@@ -36,12 +36,14 @@ class RecordStream:
         window: int,
         patience: Patience,
         answer_timeout_s: float,
+        on_trouble: Callable[[str], None],
     ) -> None:
         self._open_call = open_call
         self._messages = messages
         self._window = window
         self._patience = patience
         self._answer_timeout_s = answer_timeout_s
+        self._on_trouble = on_trouble
         # By sequence, in order: what has no final answer yet, and what waits for its turn to be told.
         self._unanswered: dict[int, record_pb2.Record] = {}
         self._answered: dict[int, RecordResult] = {}
@@ -104,6 +106,7 @@ class RecordStream:
             attempt = 1 if self._told + len(self._answered) > answered_before else attempt + 1
             if self._unanswered:
                 self._check_patience(why)
+                self._on_trouble(why)
                 await asyncio.sleep(self._patience.delay_s(attempt, at_least_s=asked_s))
 
     async def _has_work(self) -> bool:
@@ -125,10 +128,8 @@ class RecordStream:
             return "the door closed the stream", 0.0
         except grpc.aio.AioRpcError as error:
             if not is_passing(error):
-                raise ConfigurationError(
-                    f"the door refuses the stream: {error.code().name}: {error.details()}"
-                ) from error
-            return f"{error.code().name}: {error.details()}", asked_delay_s(error)
+                raise ConfigurationError(f"the door refuses the stream: {told(error)}") from error
+            return told(error), asked_delay_s(error)
         finally:
             writing.cancel()
             call.cancel()
@@ -171,6 +172,7 @@ class RecordStream:
             return
         if result.status is RecordStatus.UNAVAILABLE:
             self._check_patience(result.detail)
+            self._on_trouble(result.detail)
             asyncio.get_running_loop().call_later(self._patience.delay_s(1), self._again, sequence, self._connection)
             return
         del self._unanswered[sequence]

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 _STATUS_DETAILS = "grpc-status-details-bin"
+_FAILED_CONNECTION = "Failed to connect to remote host: "
 # A server that is killed shows as any of these; each of our calls is idempotent, so all are safe to repeat.
 _PASSING = (
     grpc.StatusCode.UNAVAILABLE,
@@ -40,6 +41,12 @@ class Patience:
 def is_passing(error: grpc.aio.AioRpcError) -> bool:
     """Whether the same call may succeed later."""
     return error.code() in _PASSING and not is_too_large(error)
+
+
+def told(error: grpc.aio.AioRpcError) -> str:
+    """The error for a person; gRPC tells of a failed connection by naming every layer that it passed."""
+    details = error.details() or ""
+    return f"{error.code().name}: {details.rpartition(_FAILED_CONNECTION)[2]}"
 
 
 def is_too_large(error: grpc.aio.AioRpcError) -> bool:

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from streamlabel.client.channel import open_channel
-from streamlabel.client.retry import Patience, asked_delay_s, is_passing
+from streamlabel.client.retry import Patience, asked_delay_s, is_passing, told
 from streamlabel.client.review_work import WorkSession
 from streamlabel.core.desk import AnnotationResult, ExtendedLeases, LeasedTask, QueueStats, UndoneAnnotation
 from streamlabel.core.project import Project
@@ -150,7 +150,7 @@ class ReviewClient:
                     field = _field_of(error)
                     raise CallRefusedError(error.code().name, field, error.details() or "") from error
                 attempt += 1
-                why, pause_s = f"{error.code().name}: {error.details()}", asked_delay_s(error)
+                why, pause_s = told(error), asked_delay_s(error)
             limit_s = self._patience.give_up_s
             if limit_s is not None and time.monotonic() - began_s > limit_s + wait_s:
                 raise TransientError(f"{self._address} gave no answer for {limit_s:g} s: {why}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any
 
@@ -33,6 +34,9 @@ _NOT_ALLOWED = (
     errors.IncompatibleBrokerVersion,
     errors.InvalidTopicError,
 )
+_PLACE = re.compile(
+    r"\('([^']+)', (\d+)"
+)  # as in: Unable to bootstrap from [('127.0.0.1', 9092, <AddressFamily.AF_INET: 2>)]
 _FENCED = (errors.ProducerFenced, errors.InvalidProducerEpoch)
 _SPENT = (
     errors.OutOfOrderSequenceNumber,
@@ -67,10 +71,18 @@ async def kafka_call(doing: str, timeout_s: float) -> AsyncIterator[None]:
         cause = error.__cause__
         if isinstance(cause, _NOT_ALLOWED):
             raise ConfigurationError(f"{doing}: Kafka refuses: {cause!r}") from error
-        raise BrokerUnavailableError(f"{doing}: {cause if cause is not None else error!r}") from error
+        raise BrokerUnavailableError(f"{doing}: {cause if cause is not None else _worded(error)}") from error
     except (OSError, AssertionError) as error:
         # aiokafka asserts its own state machine: a producer that failed half-way answers the next call like this.
         raise TransactionFailedError(f"{doing}: {error!r}") from error
+
+
+def _worded(error: errors.KafkaError) -> str:
+    """The error for a person: where nothing could be reached, aiokafka shows its Python objects."""
+    places = [f"{host}:{port}" for host, port in _PLACE.findall(str(error))]
+    if isinstance(error, errors.KafkaConnectionError) and places:
+        return f"nothing that is Kafka answers at {', '.join(places)}"
+    return repr(error)
 
 
 async def stop_client(

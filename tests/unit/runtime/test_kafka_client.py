@@ -100,6 +100,17 @@ async def test_errors_come_in_our_own_words(raised, expected):
             raise raised
 
 
+async def test_where_nothing_could_be_reached_the_places_are_named():
+    refused = errors.KafkaConnectionError(
+        "Unable to bootstrap from [('127.0.0.1', 9092, <AddressFamily.AF_INET: 2>), ('k2', 9093, <AddressFamily.AF_UNSPEC: 0>)]"
+    )
+    with pytest.raises(
+        BrokerUnavailableError, match=r"^try it: nothing that is Kafka answers at 127\.0\.0\.1:9092, k2:9093$"
+    ):
+        async with kafka_call("try it", 1):
+            raise refused
+
+
 async def test_an_authorization_error_that_the_sender_wrapped_is_still_one():
     with pytest.raises(ConfigurationError):
         async with kafka_call("try it", 1):
