@@ -31,6 +31,7 @@ from streamlabel.local.progress import Progress
 from streamlabel.local.stack_file import ProcessPhase, ProcessState, StackPhase, StackState
 from streamlabel.local.threads import run_in_thread
 from streamlabel.local.units import SERVICES, Unit, make_units
+from streamlabel.runtime.tasks import end, result_before
 
 EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h: what a service answers when starting it again is in vain
 SERVER_START_TIMEOUT_S = 90.0
@@ -142,18 +143,17 @@ class Supervisor:
 
     async def _live(self, units: list[Unit]) -> None:
         self._keepers = {unit.name: asyncio.create_task(self._keep(unit), name=unit.name) for unit in units}
-        helpers = [asyncio.create_task(self._make_topics()), asyncio.create_task(self._announce())]
+        milestones = [asyncio.create_task(self._make_topics()), asyncio.create_task(self._announce())]
         stopped = asyncio.create_task(self._stop.wait())
         try:
-            waiting = {stopped, *self._keepers.values(), *helpers}
+            waiting = {stopped, *self._keepers.values(), *milestones}
             while not stopped.done():
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
                 for task in done - {stopped}:
                     if error := task.exception():
                         self._fail(error)
         finally:
-            for task in (stopped, *helpers):
-                task.cancel()
+            await end([stopped, *milestones])
 
     def _fail(self, error: BaseException) -> None:
         """The first failure is the cause; the stack stops."""
@@ -209,15 +209,14 @@ class Supervisor:
                 watch.result()
             await ended
         finally:
-            ended.cancel()
-            watch.cancel()
+            await end([ended, watch])
 
     async def _await_peers(self, unit: Unit) -> None:
         for peer in unit.peers:
             self._tell_process(unit, phase=ProcessPhase.WAITING, reason=f"waits for {peer}")
-            await self._or_stop(self._ready[peer].wait())
+            await result_before(self._ready[peer].wait(), self._stop)
         if "kafka" in unit.peers:
-            await self._or_stop(self._topics_there.wait())
+            await result_before(self._topics_there.wait(), self._stop)
 
     async def _may_restart(self, unit: Unit, code: int, child: Child, failures: int, *, was_ready: bool) -> bool:
         """Waits its time before a restart; False where a restart is in vain."""
@@ -242,7 +241,7 @@ class Supervisor:
             unit, phase=ProcessPhase.RESTARTING, pid=None, started_at=None, restarts=restarts, reason=reason
         )
         self._progress.say(f"{reason}; starting it again in {delay_s:.1f} s")
-        await self._or_stop(asyncio.sleep(delay_s))
+        await result_before(asyncio.sleep(delay_s), self._stop)
 
     async def _watch(self, unit: Unit, child: Child) -> None:
         """Follows the readiness of one process; ends one that does not come up."""
@@ -289,15 +288,6 @@ class Supervisor:
             await asyncio.wait({keeper}, timeout=unit.grace_s)
         if keeper.done() and not keeper.cancelled():
             self._failure = self._failure or keeper.exception()
-
-    async def _or_stop(self, work: Awaitable[object]) -> None:
-        """Waits for `work` or for the end of the stack, whichever comes first."""
-        tasks = {asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())}
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
 
     def _tell_process(self, unit: Unit, **changes: object) -> None:
         state = replace(self._state.processes[unit.name], **changes)  # type: ignore[arg-type]

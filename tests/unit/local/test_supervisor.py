@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,6 +75,7 @@ class House:
         for name, peers in {"ingest": ("kafka",), "review": ("kafka", "postgres")}.items():
             self.units[name] = Script(name, self.data, script=FAREWELL.replace("NAME", name), peers=peers)
         self.topics_made = 0
+        self.make_topics: Callable[[Mapping[str, str]], Awaitable[None]] | None = None
         self.supervisor = self.another()
 
     def another(self) -> Supervisor:
@@ -85,6 +86,8 @@ class House:
 
     async def _make_topics(self, environment: Mapping[str, str]) -> None:
         self.topics_made += 1
+        if self.make_topics is not None:
+            await self.make_topics(environment)
 
     @property
     def state(self) -> StackState:
@@ -140,6 +143,29 @@ async def test_services_start_after_their_peers_and_stop_before_them(house: Hous
     assert living(pids) == []
     assert house.state.phase is StackPhase.STOPPED
     assert {process.phase for process in house.state.processes.values()} == {ProcessPhase.STOPPED}
+
+
+async def test_a_stop_while_the_topics_are_made_waits_for_the_end_of_that_and_leaves_no_task(house: House) -> None:
+    begun = asyncio.Event()
+    ended_in: list[StackPhase] = []
+
+    async def make_topics(environment: Mapping[str, str]) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.2)  # A client that closes its connections.
+            ended_in.append(house.state.phase)
+
+    house.make_topics = make_topics
+    running = asyncio.create_task(house.supervisor.run())
+    async with asyncio.timeout(20):
+        await begun.wait()
+    house.supervisor.stop()
+    await running
+    assert ended_in == [StackPhase.STARTING]
+    assert house.units["ingest"].starts == 0
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_a_killed_process_is_started_again_and_counted(house: House) -> None:
