@@ -23,9 +23,10 @@ from streamlabel.local.options import StackOptions, parse_ports, parse_services
 from streamlabel.local.places import DataDir
 from streamlabel.local.progress import LineProgress, Progress
 from streamlabel.local.stack import Stack
-from streamlabel.local.stack_file import StackPhase
+from streamlabel.local.stack_file import StackPhase, StackState
 
 _STOP_TIMEOUT_S = 120.0
+_FIRST_WORD_TIMEOUT_S = 30.0
 _POLL_S = 0.1
 
 DataDirOption = Annotated[
@@ -91,14 +92,12 @@ def up(
 def down(data_dir: DataDirOption = None) -> None:
     """Stop the stack of this directory; its data stays."""
     data = DataDir.at(data_dir)
-    state = stack_file.read(data)
-    if state is None or not stack_file.is_running(data):
+    state = _running(data)
+    if state is None:
         typer.echo(f"No stack is running in {data.root}")
         return
-    if not state.supervisor.is_alive():
-        raise ConfigurationError(
-            f"{data.lock_file} is held by a process that is not the supervisor; look for it with fuser"
-        )
+    if state.phase is StackPhase.STARTING:
+        typer.echo(f"The stack in {data.root} is still starting; stopping it")
     os.kill(state.supervisor.pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_TIMEOUT_S
     while stack_file.is_running(data):
@@ -108,6 +107,21 @@ def down(data_dir: DataDirOption = None) -> None:
             )
         time.sleep(_POLL_S)
     typer.echo(f"Stopped the stack in {data.root}")
+
+
+def _running(data: DataDir) -> StackState | None:
+    """What a living supervisor told last; None where there is none. One that just begins has told nothing for a moment."""
+    deadline = time.monotonic() + _FIRST_WORD_TIMEOUT_S
+    while stack_file.is_running(data):
+        state = stack_file.read(data)
+        if state is not None and state.supervisor.is_alive():
+            return state
+        if time.monotonic() > deadline:
+            raise ConfigurationError(
+                f"{data.lock_file} is held by a process that is not the supervisor; look for it with fuser"
+            )
+        time.sleep(_POLL_S)
+    return None
 
 
 def status(
@@ -155,14 +169,17 @@ def _supervise(data: DataDir, options: StackOptions) -> None:
     # Imported here: a supervisor needs the Kafka client, which `status` and `logs` need not wait for.
     from streamlabel.local import topics
     from streamlabel.local.supervisor import AlreadyRunningError, Supervisor
+    from streamlabel.runtime.tasks import end
 
     async def run() -> None:
         with _progress() as progress:
             told = asyncio.create_task(_tell_when_ready(data, progress))
             try:
                 await Supervisor(data, options, progress, topics.apply).run()
+                if not told.done():
+                    progress.say("Stopped before everything was ready")
             finally:
-                told.cancel()
+                await end([told])
 
     try:
         asyncio.run(run())

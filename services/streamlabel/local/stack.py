@@ -201,6 +201,8 @@ class Stack:
     def _is_up(self) -> bool:
         if self._supervisor is not None and (code := self._supervisor.poll()) is not None:
             self._pass_on()
+            if code == 0:
+                raise StackFailedError("the stack was stopped before everything was ready")
             words = tail(self.data.log_of("supervisor"), 60, since_byte=self._log_offset).removeprefix(FAILURE_PREFIX)
             kind = ConfigurationError if code == EXIT_CONFIGURATION else StackFailedError
             raise kind(words or f"the supervisor ended with code {code}")

@@ -101,13 +101,14 @@ class Supervisor:
         Raises ConfigurationError or StackFailedError where it cannot start, AlreadyRunningError where it runs already.
         """
         with hold(self._data):
+            # Before anybody can read who to stop.
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._on_signal)
             require_room(self._data.root)
             for name in await asyncio.to_thread(reap_leftovers, self._data.processes):
                 self._progress.say(f"{name} was left over from an earlier start; stopped it")
             units = self._plan_units()
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self._on_signal)
             try:
                 await self._live(units)
             finally:
@@ -156,10 +157,11 @@ class Supervisor:
             await end([stopped, *milestones])
 
     def _fail(self, error: BaseException) -> None:
-        """The first failure is the cause; the stack stops."""
+        """The first failure is the cause; the stack stops. What fails once it stops, fails for that."""
         if not isinstance(error, StreamlabelError):
             raise error
-        self._failure = self._failure or error
+        if not self._stop.is_set():
+            self._failure = error
         self._stop.set()
 
     async def _make_topics(self) -> None:
@@ -286,8 +288,8 @@ class Supervisor:
             self._progress.say(f"{unit.name} did not stop within {unit.grace_s:.0f} s; killed")
             child.send(signal.SIGKILL)
             await asyncio.wait({keeper}, timeout=unit.grace_s)
-        if keeper.done() and not keeper.cancelled():
-            self._failure = self._failure or keeper.exception()
+        if keeper.done() and not keeper.cancelled() and not isinstance(error := keeper.exception(), StreamlabelError):
+            self._failure = self._failure or error
 
     def _tell_process(self, unit: Unit, **changes: object) -> None:
         state = replace(self._state.processes[unit.name], **changes)  # type: ignore[arg-type]

@@ -256,6 +256,19 @@ async def test_a_failed_self_test_ends_the_start(house: House) -> None:
     assert list(house.data.processes.iterdir()) == []
 
 
+async def test_what_fails_because_the_stack_stops_is_no_failure(house: House) -> None:
+    triton = house.units["triton"]
+    triton.reason = "does not answer yet"
+    triton.script = "trap '' TERM; while :; do sleep 0.05; done"
+    triton.grace_s = 1.0  # Long enough to be asked again.
+    running = asyncio.create_task(house.supervisor.run())
+    await house.when(lambda: triton.starts == 1)
+    house.supervisor.stop()
+    triton.failure = StackFailedError("the self-test could not run: connection reset")
+    await running
+    assert house.state.phase is StackPhase.STOPPED
+
+
 async def test_a_server_that_never_answers_is_killed_and_given_up(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
