@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from streamlabel.core.project import ImageEncoder
 from streamlabel.core.record import ImagePayload
@@ -82,6 +82,11 @@ class PillowPictures:
             picture = Image.open(io.BytesIO(data), formats=_FORMATS)
         except Image.DecompressionBombError as error:
             raise self._too_large(str(error)) from error
+        except UnidentifiedImageError as error:
+            # Pillow would name its buffer, not the bytes.
+            raise InvalidMessageError(
+                Reason.INVALID_IMAGE, f"no PNG or JPEG that can be read: its {len(data)} bytes break within the header"
+            ) from error
         except MemoryError:
             raise
         except Exception as error:
