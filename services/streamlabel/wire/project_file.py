@@ -72,7 +72,7 @@ def parse_project(text: str, source: str = "project file") -> Project:
     model = _model(root, kind) if "model" in root else None
     policy = _policy(root, has_model="model" in root)
     source_mapping = _source(root)
-    review = root.child("review", ("instructions",))
+    review = root.child("review", ("instructions",), "instructions")
     complaints.raise_if_any()
     if kind is None or taxonomy is None or policy is None:
         raise AssertionError("a missing part was not complained of")
@@ -103,7 +103,7 @@ def _name(root: Section) -> str:
 
 
 def _taxonomy(root: Section, complaints: Complaints) -> Taxonomy | None:
-    section = root.child("taxonomy", ("version", "classes"))
+    section = root.child("taxonomy", ("version", "classes"), "classes")
     if section is None:
         root.complain("taxonomy", "is missing: name the classes that a record may have")
         return None
@@ -159,7 +159,7 @@ def _with_default_keys(written: list[ClassDefinition | None]) -> tuple[ClassDefi
 
 
 def _model(root: Section, kind: PayloadKind | None) -> ModelBinding | None:
-    section = root.child("model", ("name", "version", "input", "output"))
+    section = root.child("model", ("name", "version", "input", "output"), "name")
     if section is None or kind is None:
         return None
     if kind not in INPUT_KEYS:
@@ -213,7 +213,7 @@ def _policy(root: Section, *, has_model: bool) -> Policy | None:
     if "policy" not in root and not has_model:
         return ReviewAllPolicy()
     every_key = ("kind", *(key for keys in POLICY_KEYS.values() for key in keys))
-    section = root.child("policy", every_key)
+    section = root.child("policy", every_key, "kind")
     if section is None:
         root.complain("policy", "is missing: {kind: threshold, threshold: 0.9} or {kind: review_all}")
         return None
@@ -235,7 +235,7 @@ def _policy(root: Section, *, has_model: bool) -> Policy | None:
 
 
 def _source(root: Section) -> SourceMapping | None:
-    section = root.child("source", ("record_id", "payload", "event_at", "attributes"))
+    section = root.child("source", ("record_id", "payload", "event_at", "attributes"), "payload")
     if section is None:
         return None
     payload = section.text("payload")

@@ -12,6 +12,8 @@ from streamlabel.core.nearest import did_you_mean
 from streamlabel.errors import ConfigurationError
 
 MAX_FILE_BYTES = 1024 * 1024
+_SHOWN_ENTRIES = 3
+_SHOWN_CHARACTERS = 60
 
 
 class Complaints:
@@ -35,15 +37,22 @@ class Complaints:
 
 
 class Section:
-    """One mapping of the file: hands out values by key, each with its expected type, and notes what does not fit."""
+    """One mapping of the file: hands out values by key, each with its expected type, and notes what does not fit.
 
-    def __init__(self, node: yaml.Node, path: str, complaints: Complaints, allowed: Sequence[str]) -> None:
+    Where something else stands in its place, that alone is noted, and `meant_key` is where it probably belongs.
+    """
+
+    def __init__(
+        self, node: yaml.Node, path: str, complaints: Complaints, allowed: Sequence[str], meant_key: str = ""
+    ) -> None:
         self.node = node
         self._path = path
         self._complaints = complaints
         self._values: dict[str, yaml.Node] = {}
+        self._is_mapping = isinstance(node, yaml.MappingNode)
         if not isinstance(node, yaml.MappingNode):
-            complaints.add(node, f"{path or 'the file'} must be a mapping of keys to values")
+            hint = f"; write {path}: {{{meant_key}: {_as_written(node)}}}" if meant_key else ""
+            complaints.add(node, f"{path or 'the file'} must be a mapping of keys to values{hint}")
             return
         for key_node, value_node in node.value:
             self._take(key_node, value_node, allowed)
@@ -65,10 +74,10 @@ class Section:
         """Notes that the value of `key` (or the whole section where it is absent) is wrong."""
         self._complaints.add(self._values.get(key, self.node), f"{self._full(key)}: {message}")
 
-    def child(self, key: str, allowed: Sequence[str]) -> Section | None:
+    def child(self, key: str, allowed: Sequence[str], meant_key: str = "") -> Section | None:
         """The mapping under `key`; None where it is absent."""
         node = self._values.get(key)
-        return None if node is None else Section(node, self._full(key), self._complaints, allowed)
+        return None if node is None else Section(node, self._full(key), self._complaints, allowed, meant_key)
 
     def items(self, key: str) -> list[yaml.Node]:
         """The nodes of the list under `key`; empty where it is absent or no list."""
@@ -98,7 +107,7 @@ class Section:
         node = self._values.get(key)
         if node is None:
             if default is None:
-                self._complaints.add(self.node, f"key {self._full(key)!r} is missing")
+                self._miss(key)
             return default or ""
         if not isinstance(node, yaml.ScalarNode):
             self.complain(key, "must be a text")
@@ -130,7 +139,7 @@ class Section:
         node = self._values.get(key)
         if node is None:
             if default is None:
-                self._complaints.add(self.node, f"key {self._full(key)!r} is missing")
+                self._miss(key)
             return default or 0
         value = construct(node)
         if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
@@ -138,8 +147,24 @@ class Section:
             return 0
         return value
 
+    def _miss(self, key: str) -> None:
+        if self._is_mapping:
+            self._complaints.add(self.node, f"key {self._full(key)!r} is missing")
+
     def _full(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key
+
+
+def _as_written(node: yaml.Node) -> str:
+    """A text, or the beginning of a list of texts, as it may stand within braces."""
+    match node:
+        case yaml.ScalarNode() if str(node.value).isprintable() and len(node.value) <= _SHOWN_CHARACTERS:
+            return f'"{node.value}"' if node.style else str(node.value)
+        case yaml.SequenceNode():
+            shown = [_as_written(each) for each in node.value[:_SHOWN_ENTRIES]]
+            return f"[{', '.join([*shown, '…'] if len(node.value) > _SHOWN_ENTRIES else shown)}]"
+        case _:
+            return "…"
 
 
 def construct(node: yaml.Node) -> Any:

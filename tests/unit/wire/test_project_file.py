@@ -82,6 +82,27 @@ def test_a_mistake_is_named_with_its_line(change: tuple[str, str], message: str)
         parse_project(GOOD.replace(*change, 1), "f.yaml")
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("taxonomy: [a, b]", "taxonomy: {classes: [a, b]}"),
+        ('taxonomy: ["0", "1", "2", "3"]', 'taxonomy: {classes: ["0", "1", "2", …]}'),
+        ("taxonomy: [{name: a}, b]", "taxonomy: {classes: […, b]}"),
+        ("policy: review_all", "policy: {kind: review_all}"),
+        ("review: Which one?", "review: {instructions: Which one?}"),
+        ("review: |\n  Which\n  one?", "review: {instructions: …}"),
+        ("source: body.text", "source: {payload: body.text}"),
+    ],
+)
+def test_what_stands_where_a_section_belongs_is_shown_within_it(written: str, meant: str) -> None:
+    key = written.partition(":")[0]
+    taxonomy = "" if key == "taxonomy" else "taxonomy: {classes: [a, b]}\n"
+    with pytest.raises(ConfigurationError) as raised:
+        parse_project(f"project: p\npayload: text\n{taxonomy}{written}\n", "f.yaml")
+    line = 3 if key == "taxonomy" else 4
+    assert str(raised.value) == f"f.yaml:{line}: {key} must be a mapping of keys to values; write {meant}"
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(ConfigurationError) as raised:
         parse_project("projct: a\npaylod: text\n", "f.yaml")
