@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from streamlabel.review.adapters.grpc_service import SERVICE_NAME, ReviewServicer
 from streamlabel.runtime.grpc_server import GrpcServer
 from streamlabel.runtime.health import Health
-from streamlabel.runtime.settings import GrpcSettings
+from streamlabel.runtime.settings import GrpcSettings, load_settings
 from support.review_queue import ReviewQueue
 
 
 @asynccontextmanager
 async def served(queue: ReviewQueue) -> AsyncIterator[str]:
     """The address at which `queue.desk` answers."""
-    settings = GrpcSettings(grpc_host="127.0.0.1", grpc_port=0)
+    settings = load_settings(GrpcSettings, {"STREAMLABEL_GRPC_HOST": "127.0.0.1", "STREAMLABEL_GRPC_PORT": "0"})
     server = GrpcServer(
         settings=settings, health=Health(), services={SERVICE_NAME: ReviewServicer(queue.desk).register}
     )

@@ -16,8 +16,7 @@ ACCEPTED = ingest_service_pb2.RECORD_STATUS_ACCEPTED
 UNAVAILABLE = ingest_service_pb2.RECORD_STATUS_UNAVAILABLE
 REJECTED = ingest_service_pb2.RECORD_STATUS_REJECTED
 
-Context = grpc.aio.ServicerContext
-Verdict = Callable[[record_pb2.Record], Awaitable[int] | int]
+Status = ingest_service_pb2.RecordStatus
 
 
 class ScriptedIngest(ingest_service_pb2_grpc.IngestServiceServicer):
@@ -26,8 +25,8 @@ class ScriptedIngest(ingest_service_pb2_grpc.IngestServiceServicer):
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
         self.streams: list[list[str]] = []
-        self.before_call: Callable[[int, Context], Awaitable[None]] | None = None
-        self.judge: Callable[[record_pb2.Record, int], int] = lambda record, seen: ACCEPTED
+        self.before_call: Callable[[int, grpc.aio.ServicerContext], Awaitable[None]] | None = None
+        self.judge: Callable[[record_pb2.Record, int], Status] = lambda record, seen: ACCEPTED
         self.break_after: list[int] = []
         self.seen: dict[str, int] = {}
 
@@ -73,7 +72,7 @@ async def serving(servicer: ScriptedIngest) -> AsyncIterator[str]:
         await asyncio.shield(server.stop(grace=None))
 
 
-async def abort_with_retry_info(context: Context, delay_s: float) -> None:
+async def abort_with_retry_info(context: grpc.aio.ServicerContext, delay_s: float) -> None:
     """RESOURCE_EXHAUSTED as the door says it."""
     delay = Duration()
     delay.FromMilliseconds(int(delay_s * 1000))
