@@ -10,6 +10,7 @@ from streamlabel.runtime.settings import GrpcSettings
 from streamlabel.wire.topics import DAY_MS, TopicPlan
 
 HOUR_MS = DAY_MS // 24
+_PLAN = TopicPlan()
 
 
 class CliSettings(GrpcSettings):
@@ -34,20 +35,29 @@ class CliSettings(GrpcSettings):
         description="host:port of Triton's gRPC, where `project apply` asks for the project's model; empty: it does not",
     )
     topics_partitions: int = Field(
-        12, ge=1, le=10_000, description="Partitions of every pipeline topic: the most lanes a stage can have, for good"
+        _PLAN.partitions,
+        ge=1,
+        le=10_000,
+        description="Partitions of every pipeline topic: the most lanes a stage can have, for good",
     )
-    topics_replication_factor: int = Field(3, ge=1, le=32, description="Copies of every topic")
+    topics_replication_factor: int = Field(_PLAN.replication_factor, ge=1, le=32, description="Copies of every topic")
     topics_min_insync_replicas: int = Field(
-        2, ge=1, le=32, description="Copies that must have a write before it counts"
+        _PLAN.min_insync_replicas, ge=1, le=32, description="Copies that must have a write before it counts"
     )
     topics_retention_hours: int = Field(
-        7 * 24, ge=1, le=10 * 366 * 24, description="Age at which records, predictions and review tasks are dropped"
+        _PLAN.retention_ms // HOUR_MS,
+        ge=1,
+        le=10 * 366 * 24,
+        description="Age at which records, predictions and review tasks are dropped",
     )
     topics_dead_letter_retention_hours: int = Field(
-        30 * 24, ge=1, le=10 * 366 * 24, description="Age at which dead letters are dropped"
+        _PLAN.dead_letter_retention_ms // HOUR_MS,
+        ge=1,
+        le=10 * 366 * 24,
+        description="Age at which dead letters are dropped",
     )
     topics_max_message_bytes: int = Field(
-        2 * 1024 * 1024,
+        _PLAN.max_message_bytes,
         ge=64 * 1024,
         le=64 * 1024 * 1024,
         description="Longest message; a record and what is said of it",

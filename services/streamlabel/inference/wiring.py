@@ -41,7 +41,7 @@ async def wire(process: Process, settings: InferenceSettings) -> None:
 
     projects = project_table(broker, names, process.health, projects_changed)
     releases = release_table(broker, names, process.health, releases_changed)
-    served = ServedProjects(projects, releases, ProjectFinder(projects, process.clock.monotonic_s))
+    served = ServedProjects(projects, releases, ProjectFinder(projects, process.clock))
     triton = Triton(
         url=settings.inference_triton_url,
         timeout_s=settings.inference_triton_timeout_s,

@@ -46,7 +46,7 @@ async def wire(process: Process, settings: IngestSettings) -> None:
         admin, names.topic(RECORDS), check=check, clock=process.clock, backoff=Backoff()
     )
     table = _follow_projects(process, broker, names)
-    projects = ProjectFinder(table, process.clock.monotonic_s, process.clock.sleep)
+    projects = ProjectFinder(table, process.clock)
     producer = IdempotentProducer(
         name="records",
         broker=broker,

@@ -27,7 +27,7 @@ async def wire(process: Process, settings: RoutingSettings) -> None:
     projects = project_table(broker, names, process.health, projects_changed)
     gates = gate_table(broker, names, process.health)
     router = Router(
-        projects=ProjectFinder(projects, process.clock.monotonic_s, process.clock.sleep),
+        projects=ProjectFinder(projects, process.clock),
         gates=GateTable(gates),
         clock=WallClock(process.clock),
         log=DecisionMetrics(process.metrics),

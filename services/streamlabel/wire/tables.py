@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from streamlabel.core.control import Gate, Release
@@ -11,6 +11,7 @@ from streamlabel.core.identity import PROJECT_NAME
 from streamlabel.core.project import Project
 from streamlabel.errors import InvalidMessageError, TransientError
 from streamlabel.runtime.broker import Broker
+from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.messages import Message
 from streamlabel.runtime.table import CompactedTable
@@ -97,15 +98,9 @@ class ProjectFinder:
     that one, together.
     """
 
-    def __init__(
-        self,
-        table: CompactedTable[Project],
-        monotonic_s: Callable[[], float],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
+    def __init__(self, table: CompactedTable[Project], clock: Clock) -> None:
         self._table = table
-        self._monotonic_s = monotonic_s
-        self._sleep = sleep
+        self._clock = clock
         self._turn = asyncio.Lock()
         # Looks are counted, so that whoever waited knows whether one began after he asked.
         self._begun = self._ended = 0
@@ -139,7 +134,7 @@ class ProjectFinder:
     def _may_exist(self, name: str) -> bool:
         if not PROJECT_NAME.fullmatch(name):
             return False
-        return name not in self._missed or self._monotonic_s() - self._begun_at_s >= LOOK_EVERY_S
+        return name not in self._missed or self._clock.monotonic_s() - self._begun_at_s >= LOOK_EVERY_S
 
     async def _next_look(self) -> set[str]:
         """The names that were missed by a look that began after this call; all who wait for it share it, its failure too."""
@@ -152,9 +147,9 @@ class ProjectFinder:
             return self._missed
 
     async def _look(self) -> None:
-        await self._sleep(max(0.0, self._begun_at_s + LOOK_EVERY_S - self._monotonic_s()))
+        await self._clock.sleep(max(0.0, self._begun_at_s + LOOK_EVERY_S - self._clock.monotonic_s()))
         self._begun += 1
-        self._begun_at_s = self._monotonic_s()
+        self._begun_at_s = self._clock.monotonic_s()
         self._missed, self._failure = set(), ""
         try:
             await self._table.refresh(LOOK_TIMEOUT_S)

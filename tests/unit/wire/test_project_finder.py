@@ -52,6 +52,9 @@ class HandClock:
     def monotonic_s(self) -> float:
         return self.now_s
 
+    def now_ms(self) -> int:
+        return round(self.now_s * 1000)
+
     async def sleep(self, seconds: float) -> None:
         self.now_s += seconds
         await asyncio.sleep(0)
@@ -61,7 +64,7 @@ class Scene:
     def __init__(self) -> None:
         self.clock = HandClock()
         self.table = PaperTable(self.clock)
-        self.finder = ProjectFinder(self.table, self.clock.monotonic_s, self.clock.sleep)  # type: ignore[arg-type]
+        self.finder = ProjectFinder(self.table, self.clock)  # type: ignore[arg-type]
 
     @property
     def looks(self) -> int:
