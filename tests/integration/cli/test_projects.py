@@ -82,7 +82,7 @@ async def test_the_commands(cluster, tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("transfer]", "transfer, other]"))
     assert "+  - {name: other" in call("show", str(file))
     assert json.loads(call("apply", "--json", str(file))) == {
-        "project": "intents", "version": 2, "changed": True, "changes": ["taxonomy"], "applied": True
+        "project": "intents", "version": 2, "changed": True, "changes": ["taxonomy"], "applied": True, "warnings": []
     }  # fmt: skip
     assert json.loads(call("list", "--json"))["taxonomy"]["version"] == 2
 
