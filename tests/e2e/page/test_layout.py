@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from streamlabel.v1 import project_pb2, record_pb2
+from support.page_host import PageHost
 from support.page_samples import image, photo_jpeg, project, task, text
 from support.page_visitor import Visit, Visitor
 from support.paper_desk import PaperDesk
@@ -109,6 +110,38 @@ async def test_all_that_is_needed_is_in_sight(
         box = await button.bounding_box()
         assert box is not None
         assert min(box["width"], box["height"]) >= 44
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scene", [digits, messages], ids=lambda scene: scene.__name__)
+async def test_what_is_told_hides_nothing_that_one_works_with(
+    visit: Visit, desk: PaperDesk, host: PageHost, pictures: Path, scene: Scene, size: str
+) -> None:
+    ada = await scene(visit, desk, {**SIZES[size], "reduced_motion": "reduce"})
+    host.down = True
+    await ada.press("Backspace", "Backspace", "Backspace", "Backspace", "Backspace", "Backspace")
+    await expect(ada.page.get_by_text("There is no answer to take back.").first).to_be_visible()
+    await expect(ada.page.get_by_role("button", name="Try now")).to_be_visible()
+    await ada.page.screenshot(path=pictures / f"told-{scene.__name__}-{size}.png")
+    # Each could be pressed where it is seen.
+    worked_with = [ada.page.get_by_role("button", name="Try now")]
+    if scene is messages:
+        worked_with += [ada.filter, ada.options.first]
+    else:
+        worked_with += await ada.page.get_by_role("group", name="Classes").get_by_role("button").all()
+    for control in worked_with:
+        assert await control.evaluate(
+            """(control) => {
+              const { left, top, width, height } = control.getBoundingClientRect();
+              return control.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+            }"""
+        ), control
+    told, stage = await ada.page.locator(".connection").bounding_box(), await ada.stage.bounding_box()
+    assert told is not None
+    assert stage is not None
+    if size in ("320", "360", "740-flat"):
+        # Here it would hide a line of the text.
+        assert told["y"] + told["height"] <= stage["y"]
 
 
 async def test_tiny_pictures_grow_in_whole_steps_and_stay_sharp(visit: Visit) -> None:

@@ -118,9 +118,16 @@ export class ClassList {
   #tellRest(count) {
     const rest = count - Math.min(count, MOST_SHOWN);
     this.more.hidden = count > 0 && rest === 0;
-    this.more.textContent = count === 0
-      ? `None of the ${number(this.#count)} classes fits. Esc clears the filter.`
-      : `${number(rest)} more: type to narrow them down.`;
+    // What is left to say stands right under the field then.
+    this.list.hidden = count === 0;
+    this.input.setAttribute("aria-expanded", String(count > 0));
+    this.more.classList.toggle("options-none", count === 0);
+    if (count > 0) this.more.textContent = `${number(rest)} more: type to narrow them down.`;
+    else {
+      this.more.replaceChildren(
+        `None of the ${number(this.#count)} classes fits.`,
+        h("span", { class: "options-way-out" }, " Esc clears the filter."));
+    }
   }
 
   #activate(place) {

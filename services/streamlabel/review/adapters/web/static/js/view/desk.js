@@ -165,11 +165,14 @@ export class DeskView {
       return;
     }
     const unsent = outbox.unsent;
-    const kept = unsent === 0 ? "" : unsent === 1 ? " 1 answer is kept here and leaves by itself." : ` ${number(unsent)} answers are kept here and leave by themselves.`;
-    const message = `${screens.shortly(reason)}${kept}`;
-    if (this.connection.firstChild?.textContent === message) return;
+    const message = h("span", {}, screens.shortly(reason));
+    if (unsent > 0) {
+      message.append(unsent === 1 ? " 1 answer is kept here" : ` ${number(unsent)} answers are kept here`,
+        h("span", { class: "connection-more" }, unsent === 1 ? " and leaves by itself" : " and leave by themselves"), ".");
+    }
+    if (this.connection.firstChild?.textContent === message.textContent) return;
     this.connection.replaceChildren(
-      h("span", {}, message),
+      message,
       h("button", { class: "button", type: "button", onclick: () => this.#session.tryNow() }, "Try now"));
   }
 

@@ -25,6 +25,8 @@ export class Notices {
     const node = h("div", { class: `notice notice-${notice.kind}` },
       h("p", {}, text),
       h("button", { class: "button-quiet notice-close", type: "button", "aria-label": "Dismiss", onclick: close }, icon("close")));
+    // The same once more is no second thing to read.
+    for (const earlier of [...this.#place.children]) if (earlier.firstChild.textContent === text) earlier.remove();
     this.#place.append(node);
     while (this.#place.children.length > MOST) this.#place.firstChild.remove();
     announce(text);
