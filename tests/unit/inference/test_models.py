@@ -42,6 +42,7 @@ class Server:
     def __init__(self) -> None:
         self.away: TransientError | None = None
         self.fails = False
+        self.fault: TransientError | None = None
         self.asked = 0
 
     async def signature(self, name: str, version: int) -> ModelSignature:
@@ -55,6 +56,8 @@ class Server:
 
     async def infer(self, target: ModelTarget, rows: npt.NDArray[Any]) -> Sequence[npt.NDArray[Any]]:
         self.asked += 1
+        if self.fault is not None:
+            raise self.fault
         if self.fails:
             raise RowsRefusedError("INTERNAL: out of memory", certain=False)
         return [rows]
@@ -89,6 +92,32 @@ def test_patience_counts_from_the_first_failure_and_anew_after_a_success() -> No
     assert not patience.failed("b")
     patience.worked("a")
     assert not patience.failed("a")
+
+
+def test_failures_that_lie_far_apart_are_no_wait_but_what_was_given_up_stays_so() -> None:
+    clock = HandClock()
+    patience = Patience(limit_s=10, clock=clock)
+    assert not patience.failed("a")
+    clock.now_s = 10_000
+    assert not patience.failed("a")
+    assert not patience.is_over("a")
+    clock.now_s = 10_010
+    assert patience.failed("a")
+    clock.now_s = 20_000
+    assert patience.is_over("a")
+    assert patience.failed("a")
+
+
+async def test_a_model_that_was_out_of_use_meanwhile_is_waited_for_anew() -> None:
+    scene = Scene()
+    scene.server.away = ModelAwayError("not loaded yet")
+    assert await scene.fate() == "waits"
+    scene.clock.now_s = 20
+    scene.models.retain({("m", 2)})
+    assert await scene.fate() == "waits"
+    scene.models.retain({("m", 1)})
+    scene.clock.now_s = 30
+    assert await scene.fate() == "MODEL_NOT_SERVED"
 
 
 async def test_a_model_that_a_healthy_server_does_not_serve_is_waited_for_so_long_and_asked_for_ever() -> None:
@@ -146,3 +175,40 @@ async def test_a_model_that_fails_on_every_row_is_given_up_after_the_same_time()
     scene.server.fails = True
     with pytest.raises(ModelFailsError):
         await scene.models.infer(TARGET, ROWS)
+
+
+@pytest.mark.parametrize("seen", ["by a request", "by the watch"])
+async def test_a_failing_model_whose_server_was_away_meanwhile_is_waited_for_anew(seen: str) -> None:
+    scene = Scene()
+    scene.server.fails = True
+    with pytest.raises(ModelFailsError):
+        await scene.models.infer(TARGET, ROWS)
+
+    scene.clock.now_s = 20
+    if seen == "by the watch":
+        scene.server.away = TransientError("refuses connections")
+        assert await scene.models.trouble("m", 1) is scene.server.away
+    else:
+        scene.server.fault = TransientError("refuses connections")
+        with pytest.raises(TransientError, match="refuses connections"):
+            await scene.models.infer(TARGET, ROWS)
+    scene.server.fault = scene.server.away = None
+    with pytest.raises(ModelFailsError):
+        await scene.models.infer(TARGET, ROWS)
+
+
+async def test_what_is_given_up_for_failing_is_told_until_it_works() -> None:
+    scene = Scene()
+    scene.server.fails = True
+    with pytest.raises(ModelFailsError):
+        await scene.models.infer(TARGET, ROWS)
+    assert scene.models.failure("m", 1) is None
+    scene.clock.now_s = 10
+    await scene.models.infer(TARGET, ROWS)
+    told = scene.models.failure("m", 1)
+    assert told is not None
+    assert told.reason == "MODEL_FAILED"
+
+    scene.server.fails = False
+    await scene.models.infer(TARGET, ROWS)
+    assert scene.models.failure("m", 1) is None

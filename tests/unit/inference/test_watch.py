@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from streamlabel.errors import InvalidMessageError, StreamlabelError, TransientError
 from streamlabel.inference.adapters.watch import ContractHealth, ModelWatch
@@ -14,11 +15,19 @@ from streamlabel.runtime.metrics import Metrics
 class Models:
     def __init__(self) -> None:
         self.away: dict[tuple[str, int], StreamlabelError] = {}
+        self.failing: dict[tuple[str, int], InvalidMessageError] = {}
+        self.retained: set[tuple[str, int]] = set()
         self.asked = 0
 
     async def trouble(self, name: str, version: int) -> StreamlabelError | None:
         self.asked += 1
         return self.away.get((name, version))
+
+    def failure(self, name: str, version: int) -> InvalidMessageError | None:
+        return self.failing.get((name, version))
+
+    def retain(self, in_use: Collection[tuple[str, int]]) -> None:
+        self.retained = set(in_use)
 
 
 class Scene:
@@ -90,12 +99,23 @@ async def test_a_model_that_is_waited_for_no_more_is_a_warning_and_holds_up_no_r
     assert scene.examined == 3
 
 
+async def test_a_model_that_is_there_but_given_up_for_failing_is_a_warning_too() -> None:
+    scene = Scene(("a", 1))
+    scene.models.failing = {("a", 1): InvalidMessageError("MODEL_FAILED", "a fails on every row")}
+
+    await scene.watch.look()
+    assert scene.health.ready
+    assert scene.health.warnings() == {"models": "records are set aside: MODEL_FAILED: a fails on every row"}
+    assert scene.scrape() == ['streamlabel_model_ready{model="a",version="1"} 1.0']
+
+
 async def test_a_model_out_of_use_is_forgotten() -> None:
     scene = Scene(("a", 1))
     await scene.watch.look()
     scene.in_use = {("a", 2)}
     await scene.watch.look()
 
+    assert scene.models.retained == {("a", 2)}
     assert scene.scrape() == ['streamlabel_model_ready{model="a",version="2"} 1.0']
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy.typing as npt
@@ -65,6 +66,9 @@ class TritonModels:
                 raise
             given_up = InvalidMessageError(ModelReason.MODEL_FAILED, str(error))
             return ModelAnswers([], dict.fromkeys(range(len(rows)), given_up))
+        except TransientError:
+            self._failing.worked(model)
+            raise
         self._failing.worked(model)
         return answers
 
@@ -76,7 +80,22 @@ class TritonModels:
         self._absent.worked((name, version))
         return None
 
+    def failure(self, name: str, version: int) -> InvalidMessageError | None:
+        """Why the records of a model version that can be asked are given up all the same. None: they are not."""
+        if not self._failing.is_over((name, version)):
+            return None
+        return InvalidMessageError(
+            ModelReason.MODEL_FAILED, f"model {name} version {version} failed on every row when it was last asked"
+        )
+
+    def retain(self, in_use: Collection[tuple[str, int]]) -> None:
+        """No record waits for any other model version: what is known of others is forgotten."""
+        self._absent.retain(in_use)
+        self._failing.retain(in_use)
+
     def _judged(self, name: str, version: int, error: TransientError) -> StreamlabelError:
+        # A model that is away, with its server or without, is another one when it is back.
+        self._failing.worked((name, version))
         if not isinstance(error, ModelAwayError):
             self._absent.worked((name, version))
             return error

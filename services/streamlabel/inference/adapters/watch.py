@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Protocol
 
 from streamlabel.errors import InvalidMessageError, StreamlabelError, TransientError
 from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.metrics import Metrics
+from streamlabel.runtime.tasks import pause
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,14 @@ class Models(Protocol):
 
     async def trouble(self, name: str, version: int) -> StreamlabelError | None:
         """Why the model version cannot be asked now: transient while its records wait for it. None: it can."""
+        ...
+
+    def failure(self, name: str, version: int) -> InvalidMessageError | None:
+        """Why the records of a model version that can be asked are given up all the same. None: they are not."""
+        ...
+
+    def retain(self, in_use: Collection[ModelVersion]) -> None:
+        """No record waits for any other model version."""
         ...
 
 
@@ -68,11 +77,7 @@ class ModelWatch:
             self._woken.clear()
             known = await self.look()
             interval_s = self._interval_s if known else _SHORT_INTERVAL_S
-            pause = asyncio.create_task(self._clock.sleep(interval_s))
-            woken = asyncio.create_task(self._woken.wait())
-            await asyncio.wait({pause, woken}, return_when=asyncio.FIRST_COMPLETED)
-            pause.cancel()
-            woken.cancel()
+            await pause(self._clock, interval_s, self._woken)
 
     async def stop(self) -> None:
         """End `run`."""
@@ -88,6 +93,7 @@ class ModelWatch:
         in_use = self._in_use()
         if in_use is None:
             return False
+        self._models.retain(in_use)
         models = sorted(in_use)
         troubles = await asyncio.gather(*(self._models.trouble(name, version) for name, version in models))
         for (name, version), trouble in zip(models, troubles, strict=True):
@@ -96,7 +102,8 @@ class ModelWatch:
         for name, version in self._told - in_use:
             self._metrics.forget("streamlabel_model_ready", model=name, version=str(version))
         self._told = in_use
-        self._tell([trouble for trouble in troubles if trouble is not None])
+        failures = [self._models.failure(name, version) for name, version in models]
+        self._tell([trouble for trouble in (*troubles, *failures) if trouble is not None])
         await self._examine()
         return True
 
