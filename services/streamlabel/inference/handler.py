@@ -66,11 +66,11 @@ class Predictor:
         return cast("list[Inferred]", results)
 
     async def examine(self, projects: Iterable[str]) -> None:
-        """Tells the log whether these projects and their models agree, before a record comes; models that are away say nothing."""
+        """Tells the log whether these projects and their models agree, before a record comes; what is away says nothing."""
         for name in projects:
-            served = await self._projects.find(name)
-            if served is not None:
-                with contextlib.suppress(TransientError):
+            with contextlib.suppress(TransientError):
+                served = await self._projects.find(name)
+                if served is not None:
                     await self._plan(served)
 
     async def _predict_project(

@@ -35,8 +35,11 @@ SIGNATURE = ModelSignature(
 class Projects:
     def __init__(self, *projects: Project) -> None:
         self.served = {project.name: ServedProject(project, 1 if project.model else 0) for project in projects}
+        self.fault: TransientError | None = None
 
     async def find(self, name: str) -> ServedProject | None:
+        if self.fault is not None:
+            raise self.fault
         return self.served.get(name)
 
 
@@ -282,6 +285,8 @@ async def test_projects_are_examined_before_a_record_comes() -> None:
     assert scene.log.said == [("wide", "MODEL_OUTPUT_MISMATCH"), ("people", "kept")]
 
     scene.models.gone = TransientError("Triton is away")
+    await scene.predictor.examine(["wide"])
+    scene.projects.fault = TransientError("Kafka is away")
     await scene.predictor.examine(["wide"])
     assert len(scene.log.said) == 2
 
