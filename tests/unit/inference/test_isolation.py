@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from streamlabel.errors import TransientError
-from streamlabel.inference.adapters.isolation import RowsRefusedError, infer_isolating
+from streamlabel.inference.adapters.isolation import ModelFailsError, RowsRefusedError, infer_isolating
 from streamlabel.inference.rules.signature import ModelTarget
 
 TARGET = ModelTarget(name="m", version=1, input_name="x", datatype="FP32", output_names=("y",), max_batch_rows=1000)
@@ -52,7 +52,33 @@ async def test_a_model_that_fails_on_everything_is_unwell_and_convicts_nobody(ro
 
     with pytest.raises(TransientError, match="model m version 1 fails on every row: INTERNAL"):
         await infer_isolating(rpc, TARGET, numbered(rows))
-    assert rpc.calls <= 8
+    assert rpc.calls <= 14
+
+
+@pytest.mark.parametrize("guilty", [{1.0}, {64.0}, {7.0, 8.0, 33.0}, {1.0, 2.0, 33.0, 34.0}])
+async def test_rows_that_are_answered_speak_for_a_model_that_cannot_bear_an_empty_one(guilty: set[float]) -> None:
+    rpc = Rpc(guilty | {0.0}, certain=False)
+
+    answers = await infer_isolating(rpc, TARGET, numbered(64))
+
+    assert {row + 1.0 for row in answers.refused} == guilty
+    assert answers.outputs[0].ravel().tolist() == [n + 1.0 for n in range(1, 65) if n not in guilty]
+
+
+async def test_a_model_that_falls_ill_in_the_middle_convicts_nobody() -> None:
+    rpc = Rpc({64.0}, certain=False)
+    answered = 0
+
+    class Falling:
+        async def infer(self, target: ModelTarget, rows: npt.NDArray[Any]) -> Sequence[npt.NDArray[Any]]:
+            nonlocal answered
+            rpc.broken = answered >= 3
+            outputs = await rpc.infer(target, rows)
+            answered += 1
+            return outputs
+
+    with pytest.raises(ModelFailsError):
+        await infer_isolating(Falling(), TARGET, numbered(64))
 
 
 async def test_a_lonely_guilty_row_is_told_from_an_unwell_model_by_an_empty_row() -> None:
