@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 from pathlib import Path
 from typing import Annotated
@@ -144,7 +145,8 @@ async def _apply(
         results = [Applied(before=old, after=succeed(old, new)) for old, new in zip(before, wanted, strict=True)]
     else:
         results = [await table.apply(project) for project in wanted]
-    return results, [await _model_warning(connection.triton_address, project) for project in wanted]
+    # At once: a Triton that is away costs one wait, not one for each project.
+    return results, await asyncio.gather(*(_model_warning(connection.triton_address, project) for project in wanted))
 
 
 async def _model_warning(triton_address: str, project: Project) -> str | None:
