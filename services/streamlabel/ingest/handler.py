@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamlabel.core.project import Project
 from streamlabel.core.submission import Reason, RecordResult, RecordStatus
@@ -33,6 +33,8 @@ from streamlabel.ingest.rules.admission import (
 from streamlabel.ingest.rules.recent import RecentRecords
 
 _RETRY_AFTER_S = 1.0
+# Unknown projects of one batch that are compared with all known ones: each may cost milliseconds.
+_MOST_HINTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class _Passenger:
 
 
 _Verdict = RecordResult | _Passenger
+_ProjectOrWhyNot = Project | TransientError | Refusal
 
 
 class _Judged:
@@ -126,20 +129,27 @@ class Intake:
         if reasons:
             self._tally.refused(reasons)
 
-    async def _known_projects(self, batch: Sequence[Offer | Refusal]) -> Mapping[str, Project | TransientError | None]:
-        names = {offer.project for offer in batch if isinstance(offer, Offer)}
+    async def _known_projects(self, batch: Sequence[Offer | Refusal]) -> Mapping[str, _ProjectOrWhyNot]:
+        """Each project that the batch names, or why there is none: found out once for all its records."""
+        names = list(dict.fromkeys(offer.project for offer in batch if isinstance(offer, Offer)))
         untold: TransientError | None = None
         try:
             # Perhaps one was applied a moment ago.
             await self._projects.look_for(names)
         except TransientError as error:
             untold = error
-        return {name: self._projects.get(name) or untold for name in names}
+        found = {name: self._projects.get(name) or untold for name in names}
+        missing = [name for name in names if found[name] is None]
+        refused = {
+            name: unknown_project(name, "", self._projects.names() if place < _MOST_HINTS else ())
+            for place, name in enumerate(missing)
+        }
+        return {name: found[name] or refused[name] for name in names}
 
     def _judge(
         self,
         offer: Offer | Refusal,
-        projects: Mapping[str, Project | TransientError | None],
+        projects: Mapping[str, _ProjectOrWhyNot],
         flight: Flight,
         load: list[Offer],
     ) -> _Verdict:
@@ -148,8 +158,8 @@ class Intake:
         project = projects[offer.project]
         if isinstance(project, TransientError):
             return _unavailable(offer.record_id, unclear_project(offer.project, project))
-        if project is None:
-            return _rejected(unknown_project(offer.project, offer.record_id, self._projects.names()))
+        if isinstance(project, Refusal):
+            return _rejected(replace(project, record_id=offer.record_id))
         if (refused := refusal(offer, project, self.limits)) is not None:
             return _rejected(refused)
         known_hash = self._recent.content_of(offer.key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 import pytest
 
 from streamlabel.core.nearest import did_you_mean, nearest
@@ -22,6 +24,11 @@ KNOWN = ("record_id", "text", "Event_At")
 )
 def test_the_nearest_known_word_is_found(word: str, meant: str | None) -> None:
     assert nearest(word, KNOWN) == meant
+
+
+def test_a_word_that_is_much_too_long_is_not_even_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(difflib, "get_close_matches", lambda *_, **__: pytest.fail("compared"))
+    assert nearest("record_id" * 1000, KNOWN) is None
 
 
 def test_the_hint_is_a_question_or_nothing() -> None:

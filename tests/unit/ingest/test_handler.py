@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -11,6 +12,15 @@ from streamlabel.errors import InvalidMessageError, TransientError
 from streamlabel.ingest.ports import TooMuchInFlightError
 from streamlabel.ingest.rules.admission import Limits, Refusal
 from support.door import BY_GRPC, DIGITS, MAIL, Door, KnownProjects, image_offer, text_offer, turns
+
+
+class CountedProjects(KnownProjects):
+    listed = 0
+
+    def names(self) -> Sequence[str]:
+        self.listed += 1
+        return super().names()
+
 
 A, D, R, U = RecordStatus.ACCEPTED, RecordStatus.DUPLICATE, RecordStatus.REJECTED, RecordStatus.UNAVAILABLE
 
@@ -190,6 +200,17 @@ async def test_an_unknown_project_is_refused_beside_good_records() -> None:
     assert [result.status for result in results] == [A, R]
     assert results[1].reason == Reason.UNKNOWN_PROJECT
     assert "'mail'" in results[1].detail
+
+
+async def test_many_unknown_projects_are_each_refused_and_few_compared_with_all_that_are_known() -> None:
+    projects = CountedProjects(MAIL)
+    door = Door(projects=projects)
+    offers = [text_offer("a", f"r{number}", to=f"mail-{number % 50}") for number in range(100)]
+    results = await door.intake.ingest(offers, BY_GRPC)
+    assert {result.reason for result in results} == {Reason.UNKNOWN_PROJECT}
+    assert [result.record_id for result in results] == [offer.record_id for offer in offers]
+    assert all(f"'{offer.project}'" in result.detail for offer, result in zip(offers, results, strict=True))
+    assert projects.listed <= 3
 
 
 async def test_while_nobody_can_tell_whether_a_project_exists_its_records_are_not_refused_for_good() -> None:
