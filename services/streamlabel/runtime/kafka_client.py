@@ -34,9 +34,8 @@ _NOT_ALLOWED = (
     errors.IncompatibleBrokerVersion,
     errors.InvalidTopicError,
 )
-_PLACE = re.compile(
-    r"\('([^']+)', (\d+)"
-)  # as in: Unable to bootstrap from [('127.0.0.1', 9092, <AddressFamily.AF_INET: 2>)]
+# As in: Unable to bootstrap from [('127.0.0.1', 9092, <AddressFamily.AF_INET: 2>)]
+_PLACE = re.compile(r"\('([^']+)', (\d+)")
 _FENCED = (errors.ProducerFenced, errors.InvalidProducerEpoch)
 _SPENT = (
     errors.OutOfOrderSequenceNumber,
