@@ -23,6 +23,26 @@ LENGTH = 64
 CLASSES = ("a", "b", "c")
 
 
+_SILENT_CONFIG = f"""
+backend: "python"
+max_batch_size: 64
+input [{{ name: "text" data_type: TYPE_INT32 dims: [{LENGTH}] }}]
+output [{{ name: "probabilities" data_type: TYPE_FP32 dims: [{len(CLASSES)}] }}]
+instance_group [{{ kind: KIND_CPU count: 1 }}]
+"""
+_SILENT_MODEL = f"""
+import time
+import numpy as np
+import triton_python_backend_utils as pb
+class TritonPythonModel:
+    def execute(self, requests):
+        time.sleep(2)
+        return [pb.InferenceResponse([pb.Tensor("probabilities", np.full(
+            (len(pb.get_input_tensor_by_name(each, "text").as_numpy()), {len(CLASSES)}), 1 / {len(CLASSES)}, np.float32
+        ))]) for each in requests]
+"""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Running:
     """Inference as a process."""
@@ -117,6 +137,14 @@ class ModelShelf:
         head = {"name": name, "version": 1, "onnx": f"{name}.onnx", "max_batch_rows": 64}
         description.write_text(yaml.safe_dump(head | tensors))
         build_model(description, self.repository, self.backend)
+        self.load(name)
+
+    def silent(self, name: str) -> None:
+        """A model like the trivial one that takes two seconds for each answer."""
+        folder = self.repository / name
+        (folder / "1").mkdir(parents=True)
+        (folder / "config.pbtxt").write_text(_SILENT_CONFIG)
+        (folder / "1" / "model.py").write_text(_SILENT_MODEL)
         self.load(name)
 
     def load(self, name: str) -> None:

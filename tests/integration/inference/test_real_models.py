@@ -19,6 +19,7 @@ from streamlabel.core.project import FeaturesEncoder, ModelBinding, OutputKind, 
 from streamlabel.core.record import FeaturesPayload, ImagePayload, Payload, PayloadKind, Record, TextPayload
 from streamlabel.errors import InvalidMessageError, TransientError
 from streamlabel.inference.adapters.coalescing import Coalescer
+from streamlabel.inference.adapters.isolation import ModelFailsError
 from streamlabel.inference.adapters.models import TritonModels
 from streamlabel.inference.adapters.pictures import PillowPictures
 from streamlabel.inference.adapters.triton import Triton
@@ -71,9 +72,9 @@ class Road:
 
 
 @contextlib.asynccontextmanager
-async def driven(address: str, *, patience_s: float = 60) -> AsyncIterator[Road]:
+async def driven(address: str, *, patience_s: float = 60, timeout_s: float = 20) -> AsyncIterator[Road]:
     metrics = Metrics("inference")
-    client = Triton(url=address, timeout_s=20, metrics=metrics, clock=SystemClock())
+    client = Triton(url=address, timeout_s=timeout_s, metrics=metrics, clock=SystemClock())
     coalescer = Coalescer(client, max_rows=64, max_in_flight=2)
     models = TritonModels(client, coalescer, patience_s=patience_s, clock=SystemClock())
     await models.start()
@@ -256,6 +257,20 @@ async def test_a_model_that_a_healthy_server_does_not_serve_is_given_up_until_it
         shelf.unload(topic_prefix)
         given_up = await road.models.trouble(topic_prefix, 1)
         assert isinstance(given_up, InvalidMessageError)
+
+
+async def test_a_model_that_never_answers_in_time_is_given_up_too_while_its_server_lives(
+    triton: str, shelf: ModelShelf, topic_prefix: str
+) -> None:
+    shelf.silent(topic_prefix)
+    project = trivial_project("p", topic_prefix)
+    async with driven(triton, timeout_s=0.5) as road:
+        with pytest.raises(ModelFailsError, match=r"gave no answer within 0\.5 s"):
+            await road.predict(project, [TextPayload("one")])
+    async with driven(triton, timeout_s=0.5, patience_s=0) as road:
+        assert reasons(await road.predict(project, [TextPayload("one")])) == ["MODEL_FAILED"]
+    async with driven(triton) as road:
+        assert reasons(await road.predict(project, [TextPayload("one")])) == [""]
 
 
 async def test_a_server_that_is_away_is_waited_for_whatever_the_patience() -> None:

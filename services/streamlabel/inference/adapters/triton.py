@@ -14,7 +14,7 @@ from tritonclient.grpc.aio import InferenceServerClient, InferInput, InferReques
 from tritonclient.utils import InferenceServerException
 
 from streamlabel.errors import TransientError
-from streamlabel.inference.adapters.isolation import RowsRefusedError
+from streamlabel.inference.adapters.isolation import ModelFailsError, RowsRefusedError
 from streamlabel.inference.rules.signature import ModelSignature, ModelTarget, TensorSignature
 from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.metrics import Metrics
@@ -65,7 +65,7 @@ class Triton:
             await self._client.close()
 
     async def infer(self, target: ModelTarget, rows: npt.NDArray[Any]) -> Sequence[npt.NDArray[Any]]:
-        """The outputs of one request; raises TransientError or RowsRefusedError."""
+        """The outputs of one request; raises TransientError, RowsRefusedError, or ModelFailsError where only the model is silent."""
         tensor = InferInput(target.input_name, list(rows.shape), target.datatype)
         tensor.set_data_from_numpy(np.ascontiguousarray(rows))
         in_flight = self._metrics.gauge("streamlabel_inference_in_flight", model=target.name)
@@ -80,7 +80,7 @@ class Triton:
                 client_timeout=self._timeout_s,
             )
         except (InferenceServerException, grpc.RpcError) as error:
-            raise self._failed(target, error) from error
+            raise await self._failed(target, error) from error
         finally:
             in_flight.dec()
         self._metrics.histogram("streamlabel_inference_seconds", model=target.name).observe(
@@ -138,7 +138,7 @@ class Triton:
         except (InferenceServerException, grpc.RpcError):
             return False
 
-    def _failed(self, target: ModelTarget, error: Exception) -> Exception:
+    async def _failed(self, target: ModelTarget, error: Exception) -> Exception:
         code, message = _code_and_message(error)
         self._metrics.counter("streamlabel_inference_failures_total", model=target.name, code=code).inc()
         if code in _CERTAINLY_THE_ROWS or code in _PERHAPS_THE_ROWS:
@@ -147,6 +147,10 @@ class Triton:
         self._signatures.pop((target.name, target.version), None)
         if code == "NOT_FOUND":
             return self._model_away(target.name, target.version, message)
+        if code == "DEADLINE_EXCEEDED" and await self._lives():
+            return ModelFailsError(
+                f"model {target.name} version {target.version} gave no answer within {self._timeout_s:g} s"
+            )
         return self._server_away(code, message)
 
 
