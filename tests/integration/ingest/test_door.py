@@ -251,6 +251,8 @@ async def test_http_requests_that_are_none(door: RunningDoor) -> None:
     assert (status, error["error"]["code"]) == (404, "UNKNOWN_PROJECT")
     assert "did you mean 'mail'?" in error["error"]["message"]
     assert (await post(door, path, "text", **{"Content-Type": "text/plain"}))[0] == 415
+    status, (error,), _ = await post(door, path, '{"text": "a"}', Origin="http://rebound.example.org")
+    assert (status, error["error"]["code"]) == (403, "PERMISSION_DENIED")
     assert (await post(door, path, ""))[0] == 400
     assert (await post(door, path, "[{", **{"Content-Type": "application/json"}))[0] == 400
     assert (await post(door, path, '{"txt": "a"}\n'))[0] == 422

@@ -68,6 +68,9 @@ class HttpDoor:
 
     async def post_records(self, request: web.Request) -> web.StreamResponse:
         """Take the records of one request."""
+        if "Origin" in request.headers:
+            # A producer sends none. A page does, be it one that reached this address under a name of its own (DNS rebinding).
+            return error_response(403, "PERMISSION_DENIED", "requests of web pages are not served here")
         project = request.match_info["project"]
         if (unknown := await self._unknown(project)) is not None:
             return unknown
