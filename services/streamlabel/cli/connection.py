@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -124,12 +125,21 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
     Raises TransientError with the way out where Kafka is away.
     """
-    # What a client library notes about its connections is for the log of a service; a command tells what matters itself.
-    library = logging.getLogger("aiokafka")
-    library.addHandler(logging.NullHandler())
-    library.propagate = False
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with _quiet_library(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(work)
         except BrokerUnavailableError as error:
             raise TransientError(f"{error}; {_OTHER_KAFKA}") from error
+
+
+@contextlib.contextmanager
+def _quiet_library() -> Iterator[None]:
+    """What a client library notes about its connections is for the log of a service; a command tells what matters itself."""
+    library, silence = logging.getLogger("aiokafka"), logging.NullHandler()
+    told, library.propagate = library.propagate, False
+    library.addHandler(silence)
+    try:
+        yield
+    finally:
+        library.removeHandler(silence)
+        library.propagate = told

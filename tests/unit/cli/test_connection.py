@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from streamlabel.cli.connection import connect
+from streamlabel.cli.connection import connect, run
 from streamlabel.errors import ConfigurationError
 from streamlabel.local.child import ProcessIdentity
 from streamlabel.local.places import DataDir, exclusive
@@ -120,3 +121,15 @@ def test_the_password_is_not_in_the_repr(tmp_path: Path) -> None:
     connection = connect(tmp_path, environ=environ)
     assert connection.kafka.sasl_password == "hunter2"
     assert "hunter2" not in repr(connection)
+
+
+def test_the_client_library_is_quiet_while_a_command_runs_and_no_longer(caplog: pytest.LogCaptureFixture) -> None:
+    library = logging.getLogger("aiokafka.consumer")
+
+    async def work() -> None:
+        library.error("connection refused")
+
+    run(work())
+    assert not caplog.records
+    library.error("heard")
+    assert [record.message for record in caplog.records] == ["heard"]
