@@ -84,7 +84,10 @@ def connect(
     topic_prefix: str | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Connection:
-    """The connection that flags, environment and stack file add up to; raises ConfigurationError for a bad key or file."""
+    """The connection that flags, environment and stack file add up to; raises ConfigurationError for a bad key or file.
+
+    Raises TransientError where the addresses are those of a stack that stands still: nobody answers there.
+    """
     flags = {"kafka_bootstrap_servers": kafka, "kafka_topic_prefix": topic_prefix}
     given = {env_key(name): value for name, value in flags.items() if value is not None}
     # Who names another Kafka does not mean the embedded stack, nor its one replica.
@@ -93,8 +96,10 @@ def connect(
     known = {} if elsewhere else client_environment(data)
     settings = load_settings(CliSettings, {**known, **environ, **given})
     if not elsewhere and not environ.keys() & _SERVICE_ADDRESSES and not is_running(data):
+        if known:
+            raise TransientError(f"the stack in {data.root} is stopped; `streamlabel up` starts it")
         # A service forwarded to a default port is reached even so: a hint before the error that follows otherwise.
-        typer.echo(f"streamlabel: {_no_stack(data, stands_still=bool(known))}", err=True)
+        typer.echo(f"streamlabel: {_no_stack(data)}", err=True)
     return Connection(
         kafka=kafka_connection(settings, "cli"),
         names=Names(settings.kafka_topic_prefix),
@@ -106,9 +111,7 @@ def connect(
     )
 
 
-def _no_stack(data: DataDir, *, stands_still: bool) -> str:
-    if stands_still:
-        return f"the stack in {data.root} is stopped; `streamlabel up` starts it"
+def _no_stack(data: DataDir) -> str:
     elsewhere = next(
         (parent for parent in data.root.parent.parents if is_running(DataDir(parent / data.root.name))), None
     )

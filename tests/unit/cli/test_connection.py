@@ -10,16 +10,24 @@ from pathlib import Path
 import pytest
 
 from streamlabel.cli.connection import connect, run
-from streamlabel.errors import ConfigurationError
+from streamlabel.errors import ConfigurationError, TransientError
 from streamlabel.local.child import ProcessIdentity
 from streamlabel.local.places import DataDir, exclusive
 from streamlabel.local.stack_file import StackPhase, StackState, environment_for, write
+from support.command_line import streamlabel
 
 PORTS = {"kafka": 21001, "ingest-grpc": 21002, "review-grpc": 21003, "review-http": 21004, "triton-grpc": 21006}
 
 
+@contextmanager
+def held(data: DataDir) -> Iterator[None]:
+    """As if a supervisor ran there."""
+    with exclusive(data.lock_file):
+        yield
+
+
 @pytest.fixture
-def stack(tmp_path: Path) -> Path:
+def stopped(tmp_path: Path) -> Path:
     state = StackState(
         phase=StackPhase.READY,
         supervisor=ProcessIdentity(pid=1, started_ticks=1, boot_id="b"),
@@ -29,6 +37,12 @@ def stack(tmp_path: Path) -> Path:
     )
     write(DataDir.at(tmp_path), state)
     return tmp_path
+
+
+@pytest.fixture
+def stack(stopped: Path) -> Iterator[Path]:
+    with held(DataDir.at(stopped)):
+        yield stopped
 
 
 def test_the_stack_file_tells_every_address(stack: Path) -> None:
@@ -61,29 +75,39 @@ def test_without_anything_the_defaults_hold(tmp_path: Path) -> None:
     assert connect(tmp_path, environ={}).kafka.bootstrap_servers == "127.0.0.1:9092"
 
 
-@contextmanager
-def held(data: DataDir) -> Iterator[None]:
-    """As if a supervisor ran there."""
-    with exclusive(data.lock_file):
-        yield
+def test_a_stack_that_stands_still_is_the_end_at_once(stopped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(TransientError, match="is stopped; `streamlabel up` starts it"):
+        connect(stopped, environ={})
+    assert capsys.readouterr().err == ""
+    connect(stopped, environ={"STREAMLABEL_CLI_INGEST_ADDRESS": "ingest:1"})
+    with held(DataDir.at(stopped)):
+        connect(stopped, environ={})
+    assert capsys.readouterr().err == ""
+
+
+def test_a_command_on_a_stopped_stack_says_one_thing(stopped: Path, tmp_path: Path) -> None:
+    (tmp_path / "mail.jsonl").write_text('{"text": "hello"}\n')
+    environ = {"STREAMLABEL_DATA_DIR": str(stopped)}
+    for words in (
+        ("records", "send", "--project", "mail", str(tmp_path / "mail.jsonl")),
+        ("project", "list"),
+        ("review", "stats"),
+        ("labels", "export", "--project", "mail"),
+    ):
+        ran = streamlabel(*words, environ=environ, timeout_s=30)
+        assert (ran.code, ran.out) == (1, "")
+        assert ran.err == f"streamlabel: the stack in {stopped} is stopped; `streamlabel up` starts it\n"
 
 
 def test_a_stack_that_is_not_there_is_told_of_before_anything_fails(
-    stack: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    connect(stack, environ={})
-    assert "is stopped; `streamlabel up` starts it" in capsys.readouterr().err
-    with held(DataDir.at(stack)):
-        connect(stack, environ={})
-    assert capsys.readouterr().err == ""
-
-    home = tmp_path_factory.mktemp("home")
-    within = home / "a" / "b" / ".streamlabel"
+    within = tmp_path / "a" / "b" / ".streamlabel"
     connect(within, environ={})
     assert "`streamlabel up` starts one" in capsys.readouterr().err
-    with held(DataDir.at(home / ".streamlabel")):
+    with held(DataDir.at(tmp_path / ".streamlabel")):
         connect(within, environ={})
-    assert f"--data-dir {home / '.streamlabel'}" in capsys.readouterr().err
+    assert f"--data-dir {tmp_path / '.streamlabel'}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
