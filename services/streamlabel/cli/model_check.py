@@ -22,7 +22,8 @@ async def model_warning(triton_address: str, binding: ModelBinding) -> str | Non
     finally:
         await client.close()
     return (
-        f"Triton at {triton_address} does not serve model {binding.name} version {binding.version} now: records wait for "
-        "it, and after a time become dead letters. Is it in the model repository (`streamlabel model build`), and loaded "
+        f"Triton at {triton_address} does not serve model {binding.name} version {binding.version} now: its records wait, and "
+        "those of other projects behind them; after STREAMLABEL_INFERENCE_MODEL_PATIENCE_S its own become dead letters. "
+        "Is it in the model repository (`streamlabel model build`), and loaded "
         f"(at Triton's start, or by POST /v2/repository/models/{binding.name}/load on its HTTP port)?"
     )

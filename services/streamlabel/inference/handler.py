@@ -128,10 +128,11 @@ class Predictor:
         )
         plan = _Plan(served=served, signature=signature, contract=contract, provenance=provenance)
         self._plans[project.name] = plan
-        if contract is not None and contract.fault is not None:
-            self._log.broken(project.name, contract.fault)
-        else:
+        # Whether they agree is known only where the model can be asked; one that is given up is told of by who gave it up.
+        if contract is None or contract.fault is None:
             self._log.kept(project.name)
+        elif signature is not None:
+            self._log.broken(project.name, contract.fault)
         return plan
 
     async def _ask(self, plan: _Plan, target: ModelTarget, payloads: Sequence[Payload]) -> list[Inferred]:

@@ -42,6 +42,7 @@ _STABLE_AFTER_S = 30.0
 _GIVE_UP_AFTER = 4
 _READY_POLL_S = 0.1
 _WATCH_POLL_S = 2.0
+_TELL_WHY_AFTER_S = 5.0
 _LOCK_ATTEMPTS = 10
 _LOG_LINES_READ = 2000  # of a process that ended, to find out why
 
@@ -247,6 +248,7 @@ class Supervisor:
 
     async def _watch(self, unit: Unit, child: Child) -> None:
         """Follows the readiness of one process; ends one that does not come up."""
+        told = ""
         while True:
             try:
                 condition = await asyncio.to_thread(unit.condition)
@@ -258,6 +260,9 @@ class Supervisor:
             phase = ProcessPhase.READY if condition.ready else ProcessPhase.STARTING
             if (known.phase, known.reason) != (phase, condition.remark):
                 self._tell_process(unit, phase=phase, reason=condition.remark)
+            if not condition.ready and condition.remark != told and time.time() - child.started_at > _TELL_WHY_AFTER_S:
+                told = condition.remark
+                self._progress.say(f"{unit.name} is not ready: {told}")
             if condition.ready and known.phase is not ProcessPhase.READY:
                 if not self._ready[unit.name].is_set():
                     age_s = time.time() - child.started_at

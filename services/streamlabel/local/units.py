@@ -137,12 +137,15 @@ class ServiceUnit:
 
 
 def _told(body: bytes, kind: str) -> str:
-    """What an answer of /readyz says under `kind`, in a sentence; empty where it says nothing."""
+    """What an answer of /readyz says under `kind`, in a sentence, each reason once; one that is no such answer is shown as it is."""
     try:
-        told: Mapping[str, str] = json.loads(body)[kind]
+        told: Mapping[str, str] = dict(json.loads(body)[kind])
     except (ValueError, KeyError, TypeError):
         return body[:200].decode("utf-8", "replace")
-    return "; ".join(f"{check}: {text}" for check, text in told.items())
+    checks: dict[str, list[str]] = {}
+    for check, text in told.items():
+        checks.setdefault(text, []).append(check)
+    return "; ".join(f"{', '.join(names)}: {text}" for text, names in checks.items())
 
 
 def make_units(

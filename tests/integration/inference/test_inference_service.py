@@ -191,11 +191,16 @@ async def test_records_wait_while_their_model_is_away_and_none_is_lost(
     await pipeline.apply_project(trivial_project("mail", topic_prefix))
     await pipeline.write(pipeline.names.topic(RECORDS), 0, [raw(f"early {i}") for i in range(50)])
     async with inference() as running:
+        partition = 0
 
         async def says_why() -> bool:
             status, body = await fetch(f"{running.url}/readyz")
-            why = json.loads(body)["reasons"].get("models", "")
-            return status == 503 and f"does not serve model {topic_prefix} version 1" in why
+            told = json.loads(body)
+            # The partition cannot go on, whatever else may: that is why it is not ready. The model alone is a warning.
+            why, warning = told["reasons"].get(f"inference[{partition}]", ""), told["warnings"].get("models", "")
+            return status == 503 and all(
+                f"does not serve model {topic_prefix} version 1" in each for each in (why, warning)
+            )
 
         await eventually(says_why)
         ready = f'streamlabel_model_ready{{model="{topic_prefix}",version="1"}}'
@@ -212,6 +217,7 @@ async def test_records_wait_while_their_model_is_away_and_none_is_lost(
         assert f"{ready} 1.0" in (await fetch(f"{running.url}/metrics"))[1]
 
         shelf.unload(topic_prefix)
+        partition = 1
         await pipeline.write(pipeline.names.topic(RECORDS), 1, [raw(f"late {i}") for i in range(50)])
         await eventually(says_why)
         shelf.load(topic_prefix)

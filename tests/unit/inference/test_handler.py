@@ -265,7 +265,7 @@ async def test_a_model_that_is_away_holds_the_whole_batch() -> None:
         await scene.predict(record("a"), record("x", "people"), record("a", "post"))
 
 
-async def test_a_model_that_is_given_up_refuses_each_record_and_is_told_once_until_it_is_back() -> None:
+async def test_a_model_that_is_given_up_refuses_each_record_until_it_is_back() -> None:
     scene = Scene(trivial_project("mail", "m"), text_project("people"))
     scene.models.gone = InvalidMessageError("MODEL_NOT_SERVED", "never heard of")
     for _ in range(2):
@@ -275,8 +275,8 @@ async def test_a_model_that_is_given_up_refuses_each_record_and_is_told_once_unt
 
     scene.models.gone = None
     assert isinstance((await scene.predict(record("a")))[0], Answer)
-    said = [what for project, what in scene.log.said if project == "mail"]
-    assert said == ["MODEL_NOT_SERVED", "kept"]
+    # Who gave the model up has told of it: here only that the two agree.
+    assert [what for project, what in scene.log.said if project == "mail"] == ["kept"]
 
 
 async def test_projects_are_examined_before_a_record_comes() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection
 
 from streamlabel.errors import InvalidMessageError, StreamlabelError, TransientError
+from streamlabel.inference.adapters.triton import ModelAwayError
 from streamlabel.inference.adapters.watch import ContractHealth, ModelWatch
 from streamlabel.runtime.clock import SystemClock
 from streamlabel.runtime.health import Health
@@ -60,7 +61,7 @@ async def test_each_model_that_is_away_is_named_with_its_reason() -> None:
     scene.models.away = {("b", 2): TransientError("b is loading")}
 
     await scene.watch.look()
-    assert scene.health.reasons() == {"models": "b is loading"}
+    assert scene.health.reasons() == {"models": "records wait: b is loading"}
     assert scene.scrape() == [
         'streamlabel_model_ready{model="a",version="1"} 1.0',
         'streamlabel_model_ready{model="b",version="2"} 0.0',
@@ -76,7 +77,20 @@ async def test_one_reason_for_all_is_said_once() -> None:
     scene.models.away = dict.fromkeys((("a", 1), ("b", 2)), TransientError("Triton is away"))
 
     await scene.watch.look()
-    assert scene.health.reasons() == {"models": "Triton is away"}
+    assert scene.health.reasons() == {"models": "records wait: Triton is away"}
+
+
+async def test_a_model_that_only_is_not_there_is_a_warning_and_holds_up_no_start() -> None:
+    scene = Scene(("a", 1), ("b", 2))
+    scene.models.away = {("b", 2): ModelAwayError("b is not there")}
+
+    await scene.watch.look()
+    assert scene.health.ready
+    assert scene.health.warnings() == {"models": "records wait: b is not there"}
+
+    scene.models.away[("a", 1)] = TransientError("Triton is away")
+    await scene.watch.look()
+    assert scene.health.reasons() == {"models": "records wait: Triton is away; b is not there"}
 
 
 async def test_a_model_that_is_waited_for_no_more_is_a_warning_and_holds_up_no_rollout() -> None:
@@ -90,7 +104,9 @@ async def test_a_model_that_is_waited_for_no_more_is_a_warning_and_holds_up_no_r
 
     scene.models.away[("a", 1)] = TransientError("a is loading")
     await scene.watch.look()
-    assert scene.health.reasons() == {"models": "a is loading; MODEL_NOT_SERVED: b is not there"}
+    assert scene.health.reasons() == {
+        "models": "records wait: a is loading; records are set aside: MODEL_NOT_SERVED: b is not there"
+    }
 
     scene.models.away = {}
     await scene.watch.look()

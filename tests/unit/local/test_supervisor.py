@@ -213,6 +213,26 @@ async def test_what_a_ready_process_warns_of_is_told_and_taken_back(house: House
     await house.run_while(body)
 
 
+async def test_a_start_that_takes_long_says_what_it_waits_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_TELL_WHY_AFTER_S", 0.2)
+    said: list[str] = []
+    monkeypatch.setattr(SilentProgress, "say", lambda _, words: said.append(words))
+    house = House(tmp_path)
+    house.units["ingest"].reason = "models: Triton does not answer"
+    running = asyncio.create_task(house.supervisor.run())
+    try:
+        await house.when(lambda: "ingest is not ready: models: Triton does not answer" in said)
+        await asyncio.sleep(0.5)
+        house.units["ingest"].reason = None
+        await house.when(house.is_ready)
+    finally:
+        house.supervisor.stop()
+        await running
+    assert sum("not ready" in words for words in said) == 1
+
+
 async def test_a_stack_that_cannot_come_up_says_which_part_and_shows_its_log(house: House) -> None:
     house.units["review"].script = "echo the roof is missing; exit 1"
     house.units["review"].reason = "does not answer yet"

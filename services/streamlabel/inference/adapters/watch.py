@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Protocol
 
 from streamlabel.errors import InvalidMessageError, StreamlabelError, TransientError
+from streamlabel.inference.adapters.triton import ModelAwayError
 from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.metrics import Metrics
@@ -110,10 +111,13 @@ class ModelWatch:
     def _tell(self, troubles: list[StreamlabelError]) -> None:
         waiting = _joined(trouble for trouble in troubles if isinstance(trouble, TransientError))
         given_up = _joined(trouble for trouble in troubles if not isinstance(trouble, TransientError))
-        if waiting:
-            self._check.failing("; ".join(filter(None, (waiting, given_up))))
+        told = [f"records wait: {waiting}"] if waiting else []
+        told += [f"records are set aside: {given_up}"] if given_up else []
+        if any(isinstance(trouble, TransientError) and not isinstance(trouble, ModelAwayError) for trouble in troubles):
+            self._check.failing("; ".join(told))
         else:
-            self._check.ok(f"records are set aside: {given_up}" if given_up else None)
+            # A warning only: the service serves all other models, and no rollout of it would bring this one.
+            self._check.ok("; ".join(told) or None)
         if self._said == (waiting, given_up):
             return
         self._said = (waiting, given_up)
