@@ -8,14 +8,17 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from streamlabel.cli.connection import connect
+from streamlabel.cli.connection import Connection, connect
+from streamlabel.client.review import CallRefusedError, ReviewClient
+from streamlabel.core.desk import AnnotationResult, AnnotationStatus, LeasedTask, QueueStats
 from streamlabel.core.identity import RecordKey
 from streamlabel.core.record import Record, TextPayload
+from streamlabel.core.review import Annotation
 from streamlabel.local.stack import Stack
 from streamlabel.wire import records
 from streamlabel.wire.flow import RECORDS
@@ -89,20 +92,81 @@ def test_your_own_texts_by_command_line_and_sdk(stack: Stack, call: Callable[...
     assert {row["annotators"] for row in labels.values()} == {"rule-of-thumb"}
 
 
-async def test_a_dead_letter_gets_its_second_chance(stack: Stack, call: Callable[..., str], tmp_path: Path) -> None:
-    """A record whose project nobody knew: dead, then replayed once the project is there, and labelled once."""
-    connection = connect(stack.data.root, environ={})
-    payload = TextPayload("Who will hear of me?")
+async def write_past_the_door(connection: Connection, project: str, payload: TextPayload) -> None:
+    """Puts record r-1 on the records topic, whether or not the project is known."""
     record = Record(
-        key=RecordKey(project="latecomers", record_id="r-1"),
-        payload=payload,
-        content_hash=records.content_hash(payload, {}),
+        key=RecordKey(project=project, record_id="r-1"), payload=payload, content_hash=records.content_hash(payload, {})
     )
     appender = connection.broker().appender()
     await appender.start()
     message = (record.key.encode(), records.encode(record), ingest_headers(int(time.time() * 1000)))
     await appender.send(connection.names.topic(RECORDS), 1, [message])
     await appender.stop()
+
+
+async def test_a_deleted_project_is_forgotten_by_all_and_found_again(
+    stack: Stack, call: Callable[..., str], tmp_path: Path
+) -> None:
+    """What `project delete` says of records, tasks, answers and labels is true, and no service falls over."""
+    connection = connect(stack.data.root, environ={})
+    pids = [process.pid for process in stack.state.processes.values()]
+    file = tmp_path / "passing.yaml"
+    file.write_text("project: passing\npayload: text\ntaxonomy: {classes: [yes, no]}\n")
+    source = tmp_path / "texts.jsonl"
+    source.write_text("".join(json.dumps({"record_id": f"t-{n}", "text": f"text {n}"}) + "\n" for n in range(3)))
+    call("project", "apply", str(file))
+    call("records", "send", str(source), "--project", "passing")
+
+    async with ReviewClient(connection.review_address) as desk:
+        first, second = [(await desk.lease("ann", project="passing", wait_s=20))[0] for _ in range(2)]
+
+        async def answer(leased: LeasedTask, annotation_id: str) -> AnnotationResult:
+            token = leased.lease.lease_token
+            given = Annotation(annotation_id=annotation_id, lease_token=token, class_name="yes", think_time_ms=1)
+            return (await desk.submit("ann", [given]))[0]
+
+        assert (await answer(first, "one")).status is AnnotationStatus.ACCEPTED
+        call("project", "delete", "--yes", "passing")
+
+        async with asyncio.timeout(20):
+            while await known(desk.stats("passing")):
+                pass
+        with pytest.raises(CallRefusedError, match="no project"):
+            await desk.lease("bob", project="passing")
+        late = await answer(second, "two")
+        assert (late.status, late.detail) == (AnnotationStatus.REJECTED, "project 'passing' no longer exists")
+
+        more = tmp_path / "more.jsonl"
+        more.write_text('{"text": "too late"}\n')
+        refused = streamlabel("records", "send", str(more), "-p", "passing", "--data-dir", str(stack.data.root))
+        assert (refused.code, "passing" in refused.err) == (78, True), refused.err
+        await write_past_the_door(connection, "passing", TextPayload("on its way"))
+        until(lambda: "passing/r-1" in call("dead-letters", "list", "--json", "--reason", "UNKNOWN_PROJECT"))
+        until(lambda: len(call("labels", "export", "--project", "passing").splitlines()) == 1)
+
+        call("project", "apply", str(file))
+        async with asyncio.timeout(20):
+            while not (queues := await known(desk.stats("passing"))):
+                pass
+        assert (queues[0].open_tasks, queues[0].leased_tasks) == (1, 1)
+        assert (await answer(second, "three")).status is AnnotationStatus.ACCEPTED
+    call("status")
+    assert [process.pid for process in stack.state.processes.values()] == pids
+
+
+async def known(asking: Awaitable[Sequence[QueueStats]]) -> Sequence[QueueStats]:
+    """The queue; none while the desk does not know the project."""
+    try:
+        return await asking
+    except CallRefusedError:
+        return ()
+
+
+async def test_a_dead_letter_gets_its_second_chance(stack: Stack, call: Callable[..., str], tmp_path: Path) -> None:
+    """A record whose project nobody knew: dead, then replayed once the project is there, and labelled once."""
+    connection = connect(stack.data.root, environ={})
+    payload = TextPayload("Who will hear of me?")
+    await write_past_the_door(connection, "latecomers", payload)
 
     def listed() -> list[dict[str, str]]:
         lines = call("dead-letters", "list", "--json", "--reason", "UNKNOWN_PROJECT").splitlines()

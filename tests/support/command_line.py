@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -39,6 +41,30 @@ def streamlabel(*arguments: str, environ: Mapping[str, str] | None = None, timeo
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def on_a_terminal(
+    *arguments: str, environ: Mapping[str, str] | None = None, typed: str, timeout_s: float = 60.0
+) -> Ran:
+    """The same before a person who types; what the command says on either stream is `out`."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "streamlabel.cli.app", *arguments],
+        env=clean_environment(environ),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        os.write(ours, typed.encode())
+        screen = bytearray()
+        # Linux ends a terminal that nobody holds any more with EIO.
+        with contextlib.suppress(OSError):
+            while piece := os.read(ours, 4096):
+                screen += piece
+        os.close(ours)
+        code = process.wait(timeout_s)
+    return Ran(code, screen.decode().replace("\r\n", "\n"), "")
 
 
 def kafka_environment(servers: str, prefix: str, *, partitions: int = 2) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from streamlabel.cli.topic_reading import read_whole, until_readable
@@ -14,6 +14,7 @@ from streamlabel.errors import ConfigurationError, InvalidMessageError, Transien
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.broker import Broker, FencedError
 from streamlabel.runtime.clock import Clock, SystemClock
+from streamlabel.runtime.messages import RawRecord
 from streamlabel.wire import projects
 from streamlabel.wire.flow import PROJECTS, Names
 
@@ -114,9 +115,32 @@ class ProjectTable:
         Two writers at a time never give the same version twice: each takes the one transactional id of this table
         *before* it reads, which fences the other, and publishes under it; the one that lost begins again.
         """
+        applied = Applied(before=None, after=wanted)
+
+        def successor(published: Published) -> RawRecord | None:
+            nonlocal applied
+            before = published.projects.get(wanted.name)
+            applied = Applied(before=before, after=succeed(before, wanted))
+            after = applied.after
+            return (projects.project_key(after.name), projects.encode(after), ()) if applied.changed else None
+
+        await self._insist(f"project {wanted.name} could not be applied", successor)
+        return applied
+
+    async def delete(self, name: str) -> None:
+        """Takes the project, or what cannot be read under its name, off the table; changes nothing where it is not there."""
+
+        def tombstone(published: Published) -> RawRecord | None:
+            is_there = name in published.projects or name in published.unreadable
+            return (projects.project_key(name), None, ()) if is_there else None
+
+        await self._insist(f"project {name} could not be deleted", tombstone)
+
+    async def _insist(self, failure: str, change: Callable[[Published], RawRecord | None]) -> None:
+        """Writes what `change` makes of the table, whoever else writes; `change` is asked anew for each try."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return await self._try(wanted)
+                return await self._try(change)
             except FencedError as error:
                 reason: Exception = error
             except TransientError as error:
@@ -125,20 +149,18 @@ class ProjectTable:
                     raise
                 reason = error
             await self._clock.sleep(self._backoff.delay_s(attempt))
-        raise TransientError(f"project {wanted.name} could not be applied: {reason}") from reason
+        raise TransientError(f"{failure}: {reason}") from reason
 
-    async def _try(self, wanted: Project) -> Applied:
+    async def _try(self, change: Callable[[Published], RawRecord | None]) -> None:
         producer = self._broker.producer(self._writer_id)
         try:
             await producer.start()
-            before = (await self.read()).projects.get(wanted.name)
-            after = succeed(before, wanted)
-            if after != before:
+            record = change(await self.read())
+            if record is not None:
                 await producer.begin()
-                await producer.send(self._topic, 0, [(projects.project_key(after.name), projects.encode(after), ())])
+                await producer.send(self._topic, 0, [record])
                 await producer.commit()
         finally:
             await producer.stop()
-        if after != before:
+        if record is not None:
             await until_readable(self._broker, self._writer_id)
-        return Applied(before=before, after=after)

@@ -1,9 +1,10 @@
-"""`streamlabel project apply|list|show`: what is labelled, and how."""
+"""`streamlabel project apply|list|show|delete`: what is labelled, and how."""
 
 from __future__ import annotations
 
 import asyncio
 import difflib
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
     project.command("apply")(apply)
     project.command("list")(list_)
     project.command("show")(show)
+    project.command("delete")(delete)
     app.add_typer(project, name="project")
 
 
@@ -132,6 +134,41 @@ def show(
         typer.echo(project_yaml(project), nl=False)
     else:
         typer.echo(_difference(before, project), nl=False)
+
+
+def delete(
+    names: Annotated[list[str], typer.Argument(metavar="NAME…", help="Published projects.", show_default=False)],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    data_dir: DataDirOption = None,
+    kafka: KafkaOption = None,
+    topic_prefix: TopicPrefixOption = None,
+) -> None:
+    """Delete projects: every service forgets them. Nothing that was labelled is lost.
+
+    Labels stay, and `labels export` gives them out. Records that come are refused; those under way become dead letters
+    UNKNOWN_PROJECT. Tasks that wait for people stay in the queue and are shown to nobody; an answer in hand is refused.
+    Apply a project of that name again, as version 1: the tasks are shown again, and the letters can be replayed.
+
+    Examples:
+
+      streamlabel project delete mail
+
+      streamlabel project delete --yes trial-1 trial-2
+    """
+    table = _table(connect(data_dir, kafka, topic_prefix))
+    wanted = list(dict.fromkeys(names))
+    published = run(table.read())
+    for name in wanted:
+        if name not in published.projects and name not in published.unreadable:
+            raise no_such_project(name, published)
+    if not yes and sys.stdin.isatty():
+        question = f"Delete {', '.join(wanted)}? Labels stay; records still to come are refused, open tasks are hidden"
+        typer.confirm(question, abort=True, err=True)
+    for name in wanted:
+        run(table.delete(name))
+        typer.echo(
+            f"{name}: deleted; its labels stay, what waits for people is kept but hidden until {name} is applied again"
+        )
 
 
 async def _apply(

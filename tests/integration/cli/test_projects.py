@@ -1,4 +1,4 @@
-"""`project apply|list|show` on the real broker: versions grow one by one, whoever writes."""
+"""`project apply|list|show|delete` on the real broker: versions grow one by one, whoever writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamlabel.cli.project_table import ProjectTable
 from streamlabel.cli.topic_reading import read_whole
 from streamlabel.wire import projects
 from streamlabel.wire.flow import PROJECTS
-from support.command_line import kafka_environment, streamlabel
+from support.command_line import kafka_environment, on_a_terminal, streamlabel
 from support.nouns import text_project
 
 pytestmark = pytest.mark.integration
@@ -57,6 +57,59 @@ async def test_a_tombstone_deletes(cluster, table: ProjectTable) -> None:
     await table.apply(text_project("gone"))
     await cluster.write(cluster.names.topic(PROJECTS), 0, [(b"gone", None, ())])
     assert (await table.read()).projects == {}
+
+
+async def test_deleting_takes_off_what_is_there_and_nothing_else(cluster, table: ProjectTable) -> None:
+    await table.apply(text_project("mail"))
+    await table.apply(text_project("news"))
+    await cluster.write(cluster.names.topic(PROJECTS), 0, [(b"bad", b"\xff\xff", ())])
+    await table.delete("mail")
+    await table.delete("bad")
+    await table.delete("nobody")
+    published = await table.read()
+    assert (set(published.projects), published.unreadable) == ({"news"}, {})
+    written = await read_whole(cluster.broker, cluster.names.topic(PROJECTS))
+    assert [message.key for message in written if message.tombstone] == [b"mail", b"bad"]
+    assert (await table.apply(text_project("mail"))).after.version == 1
+
+
+async def test_deleting_and_applying_at_once_end_in_one_of_the_two(cluster, table: ProjectTable) -> None:
+    await table.apply(text_project("mail"))
+    changed = dataclasses.replace(text_project("mail"), instructions="Read it twice.")
+    other = ProjectTable(cluster.broker, cluster.names)
+    _, applied = await asyncio.gather(table.delete("mail"), other.apply(changed))
+    (_, *later) = await read_whole(cluster.broker, cluster.names.topic(PROJECTS))
+    was_there = applied.before is not None
+    assert [message.tombstone for message in later] == [not was_there, was_there]
+    assert applied.after.version == (2 if was_there else 1)
+
+
+async def test_the_delete_command(cluster, table: ProjectTable) -> None:
+    environ = kafka_environment(cluster.servers, cluster.names.prefix)
+    for name in ("mail", "news", "stays"):
+        await table.apply(text_project(name))
+    slip = streamlabel("project", "delete", "mail", "nwes", environ=environ)
+    assert (slip.code, slip.out) == (78, "")
+    assert "did you mean 'news'?" in slip.err
+    assert set((await table.read()).projects) == {"mail", "news", "stays"}, "one slip, and nothing is deleted"
+    done = streamlabel("project", "delete", "mail", "news", "mail", environ=environ)
+    assert done.code == 0, done.err
+    assert [line.split(";")[0] for line in done.out.splitlines()] == ["mail: deleted", "news: deleted"]
+    assert set((await table.read()).projects) == {"stays"}
+
+
+async def test_a_person_is_asked_before_anything_is_deleted(cluster, table: ProjectTable) -> None:
+    environ = kafka_environment(cluster.servers, cluster.names.prefix)
+    await table.apply(text_project("mail"))
+    no = on_a_terminal("project", "delete", "mail", environ=environ, typed="n\n")
+    assert no.code == 1
+    assert "Delete mail? Labels stay" in no.out
+    assert set((await table.read()).projects) == {"mail"}
+    assert on_a_terminal("project", "delete", "mail", environ=environ, typed="y\n").code == 0
+    assert not (await table.read()).projects
+    await table.apply(text_project("mail"))
+    yes = on_a_terminal("project", "delete", "--yes", "mail", environ=environ, typed="")
+    assert (yes.code, "?" in yes.out) == (0, False)
 
 
 async def test_the_commands(cluster, tmp_path: Path) -> None:
