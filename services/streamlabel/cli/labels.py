@@ -15,10 +15,13 @@ from streamlabel.cli.connection import Connection, DataDirOption, KafkaOption, T
 from streamlabel.cli.label_export import export
 from streamlabel.cli.label_rows import Format, header, lines
 from streamlabel.cli.project_table import ProjectTable, no_such_project
+from streamlabel.cli.queue_hint import waiting_for_people
 from streamlabel.cli.record_contents import read_contents
 from streamlabel.core.identity import check_project_name
 from streamlabel.errors import ConfigurationError
 from streamlabel.wire.flow import LABELS, RECORDS
+
+_SUFFIXES = {".csv": Format.CSV, ".jsonl": Format.JSONL, ".ndjson": Format.JSONL, ".json": Format.JSONL}
 
 
 def register(app: typer.Typer) -> None:
@@ -74,8 +77,7 @@ def export_labels(
         check_project_name(project)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
-    if form is None:
-        form = Format.CSV if output is not None and output.suffix.lower() == ".csv" else Format.JSONL
+    form = form or _form_of(output)
     if with_content and following:
         raise ConfigurationError("--follow goes on for ever, --with-content reads the records once: use one of them")
     wanted = Wanted(
@@ -118,7 +120,23 @@ async def _write(connection: Connection, wanted: Wanted, stream: TextIO) -> int:
         published = await ProjectTable(broker, names).read()
         if project not in published.projects:
             raise no_such_project(project, published)
+        if waiting := await waiting_for_people(connection.review_address, project):
+            typer.echo(
+                f"no label of {project} yet; {waiting:,} {'record waits' if waiting == 1 else 'records wait'} for people: "
+                "`streamlabel status` names the page",
+                err=True,
+            )
     return written
+
+
+def _form_of(output: Path | None) -> Format:
+    """What the file's name promises; raises ConfigurationError where that is nothing we can write."""
+    suffix = output.suffix.lower() if output is not None else ""
+    if suffix and suffix not in _SUFFIXES:
+        raise ConfigurationError(
+            f"{output}: no export is written as {suffix}; known are {', '.join(_SUFFIXES)}, and --format jsonl|csv for any name"
+        )
+    return _SUFFIXES[suffix] if suffix else Format.JSONL
 
 
 @contextlib.contextmanager

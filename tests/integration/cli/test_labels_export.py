@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import subprocess
@@ -11,11 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from streamlabel.cli.project_table import ProjectTable
+from streamlabel.local.ports import choose
 from streamlabel.runtime.messages import RawRecord
 from streamlabel.wire import labels
 from streamlabel.wire.flow import LABELS
 from support.command_line import clean_environment, kafka_environment, streamlabel
 from support.label_samples import human_label, model_label
+from support.nouns import text_project
+from support.review_queue import review_queue, task
+from support.review_server import served
 
 pytestmark = pytest.mark.integration
 
@@ -58,6 +64,44 @@ async def test_a_csv_file_is_written_whole(environ: dict[str, str], tmp_path: Pa
     assert ran.code == 0, ran.err
     assert sorted(row["record_id"] for row in csv.DictReader(file.read_text().splitlines())) == ["a", "b", "c"]
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]  # noqa: ASYNC240
+
+
+@pytest.mark.parametrize("name", ["labels.xlsx", "labels.csv.gz", "labels.tsv"])
+async def test_a_name_that_promises_another_format_is_refused(
+    environ: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / name
+    ran = streamlabel("labels", "export", "--project", "digits", "--output", str(file), environ=environ)
+    assert ran.code == 78
+    assert f"{file}: no export is written as {file.suffix}; known are .csv, .jsonl" in ran.err
+    assert not list(tmp_path.iterdir())  # noqa: ASYNC240
+
+
+async def test_the_format_may_be_said_whatever_the_name(environ: dict[str, str], tmp_path: Path) -> None:
+    for name, words in (("labels.txt", ["--format", "csv"]), ("LABELS.CSV", []), ("labels", []), ("labels.json", [])):
+        file = tmp_path / name
+        ran = streamlabel("labels", "export", "--project", "digits", "--output", str(file), *words, environ=environ)
+        assert ran.code == 0, ran.err
+        assert file.read_text().startswith("project," if words or name == "LABELS.CSV" else "{")
+
+
+async def test_who_gets_nothing_hears_how_much_waits_for_people(cluster, postgres_database: str) -> None:
+    environ = kafka_environment(cluster.servers, cluster.names.prefix)
+    for name in ("mail", "news"):
+        await ProjectTable(cluster.broker, cluster.names).apply(text_project(name))
+    async with review_queue(postgres_database) as queue, served(queue) as address:
+        await queue.feed(*(task(f"r{i}") for i in range(5)))
+        await queue.desk.lease("ann", max_tasks=2)
+
+        async def said(project: str, address: str) -> str:
+            there = {**environ, "STREAMLABEL_CLI_REVIEW_ADDRESS": address}
+            ran = await asyncio.to_thread(streamlabel, "labels", "export", "--project", project, environ=there)
+            assert (ran.code, ran.out) == (0, "")
+            return ran.err
+
+        assert "no label of mail yet; 5 records wait for people" in await said("mail", address)
+        assert await said("news", address) == ""
+        assert await said("mail", f"127.0.0.1:{choose(set())}") == ""
 
 
 async def test_a_failed_export_leaves_the_old_file_alone(environ: dict[str, str], tmp_path: Path) -> None:
