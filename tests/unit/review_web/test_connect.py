@@ -21,6 +21,7 @@ from streamlabel.review.rules.hosts import AllowedHosts
 from streamlabel.v1 import review_service_pb2
 from support.page_host import page_host
 from support.page_samples import digit_png, digit_tasks, digits_project
+from support.page_visitor import eventually
 from support.paper_desk import PaperDesk
 
 SERVICE = "streamlabel.v1.ReviewService"
@@ -258,3 +259,61 @@ async def test_a_poll_whose_caller_has_gone_is_cancelled_and_leases_nothing() ->
             await desk.begun.wait()
             call.cancel()
             await desk.cancelled.wait()
+
+
+class Late(PaperDesk):
+    """Leases and takes back when told to, whoever still waits for that."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.begun = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def LeaseTasks(self, request: Any, context: Any) -> Any:
+        self.begun.set()
+        await self.go_on.wait()
+        return await super().LeaseTasks(request, context)
+
+    async def ReleaseLeases(self, request: Any, context: Any) -> Any:
+        self.begun.set()
+        await self.go_on.wait()
+        return await super().ReleaseLeases(request, context)
+
+
+async def test_tasks_leased_in_the_moment_in_which_the_caller_left_are_free_at_once() -> None:
+    desk = Late(projects={"digits": digits_project()})
+    await desk.put(*digit_tasks(3))
+    async with page_host(desk) as host:
+        await _call_and_leave(host.port, "LeaseTasks", {"annotator": "ada", "maxTasks": 2}, desk.begun)
+        # Long enough for the server to see it, and much less than it takes to look for who has gone.
+        await asyncio.sleep(0.05)
+        desk.go_on.set()
+        await eventually(lambda: desk.released == 2)
+    assert desk.held_by("ada") == []
+
+
+async def test_what_a_caller_gave_back_while_leaving_is_given_back_however_long_it_takes() -> None:
+    desk = Late(projects={"digits": digits_project()})
+    await desk.put(*digit_tasks(3))
+    desk.go_on.set()
+    leased = await desk.LeaseTasks(review_service_pb2.LeaseTasksRequest(annotator="ada", max_tasks=3), None)
+    desk.go_on.clear()
+    desk.begun.clear()
+    tokens = [task.lease.lease_token for task in leased.tasks]
+    async with page_host(desk) as host:
+        await _call_and_leave(host.port, "ReleaseLeases", {"annotator": "ada", "leaseTokens": tokens}, desk.begun)
+        await asyncio.sleep(0.6)
+        desk.go_on.set()
+        await eventually(lambda: desk.released == 3)
+
+
+async def _call_and_leave(port: int, method: str, message: dict[str, object], begun: asyncio.Event) -> None:
+    """Send a call, and close the connection as soon as it is under way."""
+    body = json.dumps(message).encode()
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"POST /{SERVICE}/{method} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+    writer.write(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    async with asyncio.timeout(5):
+        await begun.wait()
+    writer.close()
+    await writer.wait_closed()

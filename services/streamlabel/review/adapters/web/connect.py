@@ -94,7 +94,7 @@ def connect_routes(service: ServiceDescriptor, servicer: object, hosts: AllowedH
     Raises AttributeError where the servicer lacks a method, so that a gap shows at start and not at the first call.
     """
     return [
-        web.post(f"/{service.full_name}/{method.name}", _Call(method, getattr(servicer, method.name), hosts).serve)
+        web.post(f"/{service.full_name}/{method.name}", _Call(method, servicer, hosts).serve)
         for method in service.methods
         if not (method.client_streaming or method.server_streaming)
     ]
@@ -103,11 +103,10 @@ def connect_routes(service: ServiceDescriptor, servicer: object, hosts: AllowedH
 class _Call:
     """Serves one method over HTTP."""
 
-    def __init__(
-        self, method: MethodDescriptor, behaviour: Callable[[Any, Any], Awaitable[Any]], hosts: AllowedHosts
-    ) -> None:
+    def __init__(self, method: MethodDescriptor, servicer: object, hosts: AllowedHosts) -> None:
         self._method = method
-        self._behaviour = behaviour
+        self._servicer: Any = servicer
+        self._behaviour: Callable[[Any, Any], Awaitable[Any]] = getattr(servicer, method.name)
         self._hosts = hosts
         self._request_class = GetMessageClass(method.input_type)
 
@@ -118,7 +117,7 @@ class _Call:
         try:
             self._refuse_strangers(request)
             message = await self._read(request)
-            answer = await _while_present(request, self._behaviour(message, CallContext(request)))
+            answer = await self._answer(request, message)
         except CallFailedError as failure:
             return _failure(failure.code, failure.detail, parts=failure.parts)
         except InvalidMessageError as error:
@@ -126,6 +125,20 @@ class _Call:
         except TransientError as error:
             return _failure(grpc.StatusCode.UNAVAILABLE, str(error), retry_after_s=error.retry_after_s)
         return _json(200, orjson.dumps(json_format.MessageToDict(answer)))
+
+    async def _answer(self, request: web.Request, message: Message) -> Any:
+        context = CallContext(request)
+        if not isinstance(message, review_service_pb2.LeaseTasksRequest):
+            # What the caller wants changed is changed, also where he does not stay to hear of it.
+            return await self._behaviour(message, context)
+        leased = await _while_present(request, self._behaviour(message, context))
+        if _is_gone(request):
+            # Granted in the very moment in which he left: free at once, not when the leases run out.
+            tokens = [task.lease.lease_token for task in leased.tasks]
+            back = review_service_pb2.ReleaseLeasesRequest(annotator=message.annotator, lease_tokens=tokens)
+            await self._servicer.ReleaseLeases(back, context)
+            raise CallFailedError(grpc.StatusCode.CANCELLED, "the caller has gone")
+        return leased
 
     def _refuse_strangers(self, request: web.Request) -> None:
         refusal = host_refusal(request, self._hosts) or origin_refusal(request, self._hosts)
@@ -147,6 +160,10 @@ class _Call:
         return message
 
 
+def _is_gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
+
+
 async def _while_present(request: web.Request, answer: Awaitable[Any]) -> Any:
     """The answer, or a cancelled call as soon as nobody waits for it."""
     call = asyncio.ensure_future(answer)
@@ -155,7 +172,7 @@ async def _while_present(request: web.Request, answer: Awaitable[Any]) -> Any:
             done, _ = await asyncio.wait((call,), timeout=_PRESENCE_CHECK_S)
             if done:
                 return call.result()
-            if request.transport is None or request.transport.is_closing():
+            if _is_gone(request):
                 raise CallFailedError(grpc.StatusCode.CANCELLED, "the caller has gone")
     finally:
         if not call.done():
