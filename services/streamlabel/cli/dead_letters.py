@@ -12,11 +12,11 @@ import typer
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError, Message
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from streamlabel.cli.connection import DataDirOption, KafkaOption, TopicPrefixOption, connect, run
+from streamlabel.cli.connection import Connection, DataDirOption, KafkaOption, TopicPrefixOption, connect, run
 from streamlabel.cli.dead_letter_box import DeadLetterBox, Letter, Replay
+from streamlabel.core.nearest import did_you_mean
 from streamlabel.errors import ConfigurationError, StreamlabelError
 from streamlabel.v1 import prediction_pb2, record_pb2, review_pb2
 from streamlabel.wire.flow import PREDICTIONS, RECORDS, REVIEW_TASKS, Names
@@ -65,7 +65,7 @@ def list_(
     topic_prefix: TopicPrefixOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a letter.")] = False,
 ) -> None:
-    """List dead letters, oldest first.
+    """List dead letters, oldest first, each with as much of its detail as fits into a line; `show` tells all.
 
     Examples:
 
@@ -76,21 +76,21 @@ def list_(
     connection = connect(data_dir, kafka, topic_prefix)
     boxes = _boxes(connection.names, topic, stage)
 
-    async def read() -> list[Letter]:
-        return [letter for name in boxes for letter in await DeadLetterBox(connection.broker(), name).letters()]
-
-    found = [
-        letter for letter in run(read()) if (everything or not letter.replayed) and reason in (None, letter.reason)
-    ]
+    waiting = [letter for letter in run(_letters(connection, boxes)) if everything or not letter.replayed]
+    found = [letter for letter in waiting if reason in (None, _reason(letter))]
     found.sort(key=lambda letter: letter.message.timestamp_ms)
     if as_json:
         for letter in found[-limit:]:
             typer.echo(orjson.dumps(_facts(letter)).decode())
+        if not found and (hint := _nothing(reason, waiting)):
+            typer.echo(hint, err=True)
         return
     if not found:
-        typer.echo("no dead letters", err=True)
+        typer.echo(_nothing(reason, waiting) or "no dead letters", err=True)
         return
-    Console().print(_table(found[-limit:]))
+    console = Console(highlight=False)
+    for line in _lines(found[-limit:], console.width):
+        console.print(line)
     if len(found) > limit:
         typer.echo(f"{len(found) - limit} older ones are not shown; --limit shows more", err=True)
 
@@ -169,7 +169,7 @@ def replay(
         message = letter.message
         if wanted and (message.topic, message.partition, message.offset) not in wanted:
             return False
-        return reason in (None, letter.reason)
+        return reason in (None, _reason(letter))
 
     async def work() -> list[Replay]:
         done = []
@@ -182,7 +182,24 @@ def replay(
                 done.append(await box.replay(chosen))
         return done
 
-    _tell(run(work()), dry_run=dry_run, as_json=as_json)
+    done = run(work())
+    if reason is not None and not any(each.replayed or each.stuck for each in done):
+        letters = run(_letters(connection, boxes))
+        if hint := _nothing(reason, [letter for letter in letters if not letter.replayed]):
+            typer.echo(hint, err=True)
+    _tell(done, dry_run=dry_run, as_json=as_json)
+
+
+async def _letters(connection: Connection, boxes: Sequence[str]) -> list[Letter]:
+    return [letter for name in boxes for letter in await DeadLetterBox(connection.broker(), name).letters()]
+
+
+def _nothing(reason: str | None, waiting: Sequence[Letter]) -> str:
+    """What to say where no letter has this reason though some wait; empty where the reason was no part of the question."""
+    reasons = sorted({_reason(letter) for letter in waiting})
+    if reason is None or not reasons or reason in reasons:
+        return ""
+    return f"no dead letter has reason {reason}; {did_you_mean(reason, reasons) or 'there are ' + ', '.join(reasons)}"
 
 
 def _tell(done: Sequence[Replay], *, dry_run: bool, as_json: bool) -> None:
@@ -236,6 +253,14 @@ def _id(letter: Letter) -> str:
     return f"{box}/{message.partition}/{message.offset}"
 
 
+def _reason(letter: Letter) -> str:
+    return letter.reason or "UNKNOWN"
+
+
+def _key(letter: Letter) -> str:
+    return letter.message.key.decode("utf-8", "backslashreplace")
+
+
 def _origin(letter: Letter) -> str:
     return f"{letter.origin.topic}[{letter.origin.partition}]" if letter.origin else "unknown"
 
@@ -245,8 +270,8 @@ def _facts(letter: Letter) -> dict[str, Any]:
     origin = letter.origin
     return {
         "id": _id(letter),
-        "key": message.key.decode("utf-8", "backslashreplace"),
-        "reason": letter.reason or "UNKNOWN",
+        "key": _key(letter),
+        "reason": _reason(letter),
         "detail": letter.detail,
         "stage": letter.stage,
         "died_at": _moment(message.timestamp_ms),
@@ -257,14 +282,21 @@ def _facts(letter: Letter) -> dict[str, Any]:
     }
 
 
-def _table(letters: Sequence[Letter]) -> Table:
-    table = Table("id", "died at", "reason", "key", "detail", box=None, header_style="bold")
+def _lines(letters: Sequence[Letter], width: int) -> Iterator[Text]:
+    """A heading, and of each letter two lines at most, cut where the terminal ends: what it is, and why it died."""
+    rows = [[Text(heading, "bold") for heading in ("id", "died at (UTC)", "reason", "key")]]
     for letter in letters:
-        facts = _facts(letter)
-        reason = facts["reason"] + (" (replayed)" if letter.replayed else "")
-        cells = (facts["id"], facts["died_at"], reason, facts["key"][:60], letter.detail[:200])
-        table.add_row(*(Text(_visible(cell)) for cell in cells))
-    return table
+        died_at = datetime.fromtimestamp(letter.message.timestamp_ms / 1000, UTC).strftime("%m-%d %H:%M:%S")
+        reason = _reason(letter) + (" (replayed)" if letter.replayed else "")
+        rows.append([Text(_visible(cell)) for cell in (_id(letter), died_at, reason, _key(letter))])
+    widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+    for row, detail in zip(rows, ("", *(letter.detail for letter in letters)), strict=True):
+        for cell, cell_width in zip(row[:-1], widths, strict=False):
+            cell.truncate(cell_width, pad=True)
+        for line in (Text("  ").join(row), Text(f"  {_visible(detail)}", "dim")):
+            line.truncate(width, overflow="ellipsis")
+            if line.plain.strip():
+                yield line
 
 
 def _headers(letter: Letter) -> dict[str, str]:

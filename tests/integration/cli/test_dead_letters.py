@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
 
@@ -142,3 +143,41 @@ async def test_the_commands(cluster, box: DeadLetterBox) -> None:
     assert [each.key for each in await returned(cluster)] == [b"p/1"]
     assert len(call("list", "--json").splitlines()) == 5
     assert len(call("list", "--json", "--all").splitlines()) == 6
+
+
+async def test_a_reason_that_no_letter_has_is_answered_with_the_nearest(cluster, box: DeadLetterBox) -> None:
+    environ = kafka_environment(cluster.servers, cluster.names.prefix)
+    for words in (("list",), ("list", "--json"), ("replay",), ("replay", "--json", "--dry-run")):
+        slip = streamlabel("dead-letters", *words, "--reason", "UNKNOWN_PROJCT", environ=environ)
+        assert slip.code == 0
+        assert "no dead letter has reason UNKNOWN_PROJCT; did you mean 'UNKNOWN_PROJECT'?" in slip.err
+    far = streamlabel("dead-letters", "list", "--reason", "XYZ", environ=environ)
+    assert "there are MALFORMED, UNKNOWN_PROJECT" in far.err
+    streamlabel("dead-letters", "replay", "--reason", "MALFORMED", environ=environ)
+    gone = streamlabel("dead-letters", "replay", "--reason", "MALFORMED", environ=environ)
+    assert "there are UNKNOWN_PROJECT" in gone.err
+    assert (
+        "there are UNKNOWN_PROJECT" in streamlabel("dead-letters", "list", "--reason", "MALFORMED", environ=environ).err
+    )
+    assert await returned(cluster) != []
+
+
+async def test_a_letter_takes_two_lines_of_a_narrow_terminal(cluster) -> None:
+    topic = cluster.names.topic(RECORDS)
+    for number, key in enumerate((b"mail/short", b"mail/" + b"x" * 90, "mail/\x1b[2J日本".encode())):
+        origin = Message(
+            topic=topic, partition=0, offset=number, key=key, value=b"", headers=(), timestamp_ms=1
+        )  # fmt: skip
+        error = InvalidMessageError("MODEL_NOT_SERVED", "a long story, " * 30)
+        dead = dead_letter(origin, error, stage="inference", group=cluster.names.group("inference"))
+        await cluster.write(dead.topic, dead.partition, [(dead.key, dead.value, dead.headers)])
+    environ = {**kafka_environment(cluster.servers, cluster.names.prefix), "COLUMNS": "80"}
+    ran = streamlabel("dead-letters", "list", environ=environ)
+    heading, *lines = ran.out.splitlines()
+    assert heading.split() == ["id", "died", "at", "(UTC)", "reason", "key"]
+    assert len(lines) == 6
+    assert all(len(line) <= 80 for line in lines)
+    assert re.fullmatch(r"inference/0/0  \d\d-\d\d \d\d:\d\d:\d\d  MODEL_NOT_SERVED  mail/short", lines[0])
+    assert lines[1].startswith("  a long story, a long")
+    assert (len(lines[1]), lines[1][-1], lines[2][-1]) == (80, "…", "…")
+    assert lines[4].endswith("mail/�[2J日本")
