@@ -59,12 +59,16 @@ class Columns:
 class Item:
     """One item of a source: a record, or the reason why it is none. `position` is how far into the source it reaches.
 
-    `line` is counted from 1; for folders it is the file's number in order of name, and `shown` its path.
+    `line` is counted from 1; for folders it is the file's number in order of name. `shown` is its own text, or its path: that of
+    a row of a table is as it stands there, bytes that are no UTF-8 as surrogates, and `heading` then the text of the columns' names.
+    `swallowed` lines behind it were taken for a part of it.
     """
 
     line: int
     position: int
     shown: str
+    heading: str = ""
+    swallowed: int = 0
     record: NewRecord | None = None
     reason: str = ""
     detail: str = ""
@@ -117,7 +121,11 @@ class RecordSource:
             raise InvalidMessageError(
                 Reason.MALFORMED, "this is a JSON array; write one object a line (`jq -c '.[]'` does it)"
             )
-        return submissions.from_message(record_json.parse(text, self.project))
+        record = submissions.from_message(record_json.parse(text, self.project))
+        # At the door white space may be meant; in a file it is a row that nobody filled.
+        if isinstance(record.payload, TextPayload) and not record.payload.text.strip():
+            raise InvalidMessageError(Reason.INVALID_TEXT, f"text is {_nothing(record.payload.text)}")
+        return record
 
     def _table(self, stream: BinaryIO) -> Iterator[Item]:
         csv.field_size_limit(_CSV_FIELD_LIMIT)
@@ -126,8 +134,10 @@ class RecordSource:
         text = io.TextIOWrapper(io.BufferedReader(counted), "utf-8-sig", "surrogateescape", newline="")
         first = text.readline()
         separator = "\t" if self.form is SourceFormat.TSV else _separator(first, self.columns.text)
-        rows = csv.reader(itertools.chain([first] if first else [], text), delimiter=separator, strict=True)
+        lines = _Lines(itertools.chain([first] if first else [], text))
+        rows = csv.reader(lines, delimiter=separator, strict=True)
         header = self._header(rows)
+        heading = lines.take()
         while True:
             line = rows.line_num + 1
             try:
@@ -135,11 +145,13 @@ class RecordSource:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield self._item(line, counted.position, "", partial(_refuse_quoting, error))
+                swallowed = rows.line_num - line
+                refuse = partial(_refuse_quoting, error, swallowed)
+                yield self._item(line, counted.position, lines.take(), refuse, heading, swallowed)
                 continue
+            shown = lines.take()
             if row:
-                shown = "\t".join(row).encode("utf-8", "replace").decode()
-                yield self._item(line, counted.position, shown, partial(self._from_row, header, row))
+                yield self._item(line, counted.position, shown, partial(self._from_row, header, row), heading)
 
     def _header(self, rows: Iterator[list[str]]) -> list[str]:
         try:
@@ -173,6 +185,10 @@ class RecordSource:
             if not cell.isascii() and any("\udc80" <= character <= "\udcff" for character in cell):
                 raise InvalidMessageError(Reason.INVALID_TEXT, f"column {name!r} is not UTF-8; save the file as that")
         columns = self.columns
+        if not cells[columns.text].strip():
+            raise InvalidMessageError(
+                Reason.INVALID_TEXT, f"column {columns.text!r} is {_nothing(cells[columns.text])}"
+            )
         names = columns.attributes
         if columns.all_attributes:
             names = [name for name in header if name not in (columns.text, columns.record_id)]
@@ -201,14 +217,24 @@ class RecordSource:
             project=self.project, record_id=record_id, payload=ImagePayload(data, sniff_media_type(data) or "")
         )
 
-    def _item(self, line: int, position: int, shown: str, make: _Maker) -> Item:
+    def _item(self, line: int, position: int, shown: str, make: _Maker, heading: str = "", swallowed: int = 0) -> Item:
+        record, reason, detail = None, "", ""
         try:
-            return Item(line=line, position=position, shown=shown, record=make())
+            record = make()
         except InvalidMessageError as error:
             reason, detail = error.reason, error.detail
         except ValueError as error:
             reason, detail = Reason.MALFORMED.value, str(error)
-        return Item(line=line, position=position, shown=shown, reason=reason, detail=detail)
+        return Item(
+            line=line,
+            position=position,
+            shown=shown,
+            heading=heading,
+            swallowed=swallowed,
+            record=record,
+            reason=reason,
+            detail=detail,
+        )
 
 
 def source_at(
@@ -259,12 +285,42 @@ def _separator(first_line: str, text_column: str) -> str:
     return max(_SEPARATORS, key=merit)
 
 
-def _refuse_quoting(error: csv.Error) -> NewRecord:
+def _nothing(text: str) -> str:
+    return "white space only" if text else "empty"
+
+
+def _refuse_quoting(error: csv.Error, swallowed: int) -> NewRecord:
     if "unexpected end" in str(error):
-        detail = "a quotation mark is opened here and never closed: all the rest of the file would be one field"
+        detail = "a quotation mark is opened here and never closed"
+        if swallowed:
+            detail += (
+                f": the {'line' if swallowed == 1 else f'{swallowed:,} lines'} behind it would be one field with it"
+            )
     else:
         detail = f"{error}; a quotation mark within a quoted field is written twice"
     raise InvalidMessageError(Reason.MALFORMED, detail)
+
+
+class _Lines:
+    """Passes lines on and keeps them until they are taken: a reader of tables hides how a row was written."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self._kept: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self._kept.append(line)
+        return line
+
+    def take(self) -> str:
+        """Everything that was passed on since the last call."""
+        text = "".join(self._kept)
+        self._kept.clear()
+        return text
 
 
 class _Counted(io.RawIOBase):

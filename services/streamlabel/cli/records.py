@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import orjson
 import typer
@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 
 from streamlabel.cli.connection import DataDirOption, connect, run
 from streamlabel.cli.record_sources import Columns, Item, RecordSource, SourceFormat, source_at
+from streamlabel.cli.rejects import Rejects
 from streamlabel.cli.send_progress import SendProgress, Sent
 from streamlabel.cli.waiting import Waiting
 from streamlabel.client import IngestClient
@@ -76,7 +77,8 @@ def send(
     rejects: Annotated[
         Path | None,
         typer.Option(
-            help="File for what is refused, one JSON object a line; by default <source>.rejects.jsonl in this directory.",
+            help="File for what is refused, one JSON object a line; by default <source>.rejects.jsonl in this directory. Rows of a "
+            "table are kept beside it as a table too, to be mended and sent.",
             show_default=False,
         ),
     ] = None,
@@ -135,7 +137,7 @@ def send(
 
 @dataclass(slots=True, kw_only=True)
 class Summary:
-    """What came of it."""
+    """What came of it; `swallowed` are lines that a quotation mark which is never closed made part of a refused one."""
 
     source: str
     project: str
@@ -144,6 +146,8 @@ class Summary:
     unreadable: int = 0
     seconds: float = 0.0
     rejects: Path | None = None
+    rejects_table: Path | None = None
+    swallowed: int = 0
     shown: list[str] = field(default_factory=list)
 
     @property
@@ -175,8 +179,7 @@ class Sending:
         self._source = source
         self._progress = progress
         self._limit = limit
-        self._rejects = rejects
-        self._rejects_stream: TextIO | None = None
+        self._rejects = Rejects(rejects, source.form, goes_on=bool(skip))
         self._show_bar = show_bar
         self._patience = patience or Patience()
         # Handed to the client and not answered yet, in order; those that are no records stand among them.
@@ -198,8 +201,7 @@ class Sending:
             self.summary.seconds = time.monotonic() - started_s
             if self._done or self._is_whole:
                 self._progress.write(Sent(items=self._done, is_whole=self._is_whole))
-            if self._rejects_stream is not None:
-                self._rejects_stream.close()
+            self._rejects.close()
 
     async def _send(self, address: str, bar: _Bar) -> None:
         waiting = Waiting(f"ingest at {address}", self._patience.give_up_s, bar.say)
@@ -252,14 +254,11 @@ class Sending:
             self._progress.write(Sent(items=self._done, is_whole=False))
 
     def _reject(self, item: Item, reason: str, detail: str) -> None:
-        if self._rejects_stream is None:
-            # A resumed command goes on with the list of the one before it.
-            self._rejects_stream = self._rejects.open("a" if self.summary.skipped else "w", encoding="utf-8")
-            self.summary.rejects = self._rejects
+        self._rejects.add(item, reason, detail)
+        self.summary.rejects, self.summary.rejects_table = self._rejects.file, self._rejects.table_file
+        self.summary.swallowed += item.swallowed
         if len(self.summary.shown) < _SHOWN_REJECTS:
             self.summary.shown.append(f"{self._source.name}, line {item.line}: {reason}: {detail}")
-        row = {"line": item.line, "reason": reason, "detail": detail, "input": item.shown}
-        self._rejects_stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE).decode())
 
 
 class _Bar:
@@ -313,9 +312,11 @@ def _report(summary: Summary, before: Sent, *, as_json: bool) -> None:
             "accepted": accepted,
             "duplicate": duplicate,
             "rejected": summary.rejected,
+            "swallowed_lines": summary.swallowed,
             "seconds": round(summary.seconds, 3),
             "records_per_s": round(rate, 1),
             "rejects_file": str(summary.rejects) if summary.rejects else None,
+            "rejects_table": str(summary.rejects_table) if summary.rejects_table else None,
         }
         typer.echo(orjson.dumps(document).decode())
         return
@@ -329,11 +330,23 @@ def _report(summary: Summary, before: Sent, *, as_json: bool) -> None:
     known = f" ({duplicate:,} of them were there already)" if duplicate else ""
     noun = "record" if summary.sent == 1 else "records"
     typer.echo(f"{summary.sent:,} {noun} sent to {summary.project!r} in {summary.seconds:.1f} s, {rate:,.0f}/s{known}")
-    if summary.rejected:
-        for line in summary.shown:
-            typer.echo(f"  {line}", err=True)
-        more = summary.rejected - len(summary.shown)
+    if duplicate and not accepted:
+        # They may have died since: then nothing would come of waiting for them.
         typer.echo(
-            f"{summary.rejected:,} refused{f', {more:,} more than shown' if more else ''}: see {summary.rejects}",
-            err=True,
+            "nothing is labelled anew by sending it again: what died on its way comes back by `streamlabel dead-letters replay`"
         )
+    if summary.rejected:
+        _tell_rejected(summary)
+
+
+def _tell_rejected(summary: Summary) -> None:
+    for line in summary.shown:
+        typer.echo(f"  {line}", err=True)
+    more = summary.rejected - len(summary.shown)
+    text = f"{summary.rejected:,} refused{f', {more:,} more than shown' if more else ''}: see {summary.rejects}"
+    if summary.swallowed:
+        lines = "line behind it was" if summary.swallowed == 1 else "lines behind it were"
+        text += f"\nan open quotation mark: {summary.swallowed:,} {lines} not sent either"
+    if summary.rejects_table is not None:
+        text += f"\nto mend them and send that file: {summary.rejects_table}"
+    typer.echo(text, err=True)

@@ -74,6 +74,24 @@ async def test_a_table_with_bad_lines(door: RunningDoor, tmp_path: Path) -> None
     rejects = [json.loads(line) for line in (tmp_path / "mail.csv.rejects.jsonl").read_text().splitlines()]
     assert [row["line"] for row in rejects] == [3, 4]
     assert sorted(ids(await door.written(2))) == ["1", "4"]
+    table = tmp_path / "mail.csv.rejects.csv"
+    assert table.read_bytes() == b"id,text,lang\n2,,en\n3,caf\xe9,fr\n"
+    assert f"to mend them and send that file: {table.name}" in ran.err
+    table.write_bytes(table.read_bytes().replace(b"\xe9", "é".encode()).replace(b"2,,", b"2,mended,"))
+    mended = await send(door, tmp_path, table.name, "-p", "mail", "--id-column", "id", "--all-attributes")
+    assert (mended.code, mended.err) == (0, "")
+    assert sorted(ids(await door.written(4))) == ["1", "2", "3", "4"]
+
+
+async def test_lines_behind_an_open_quotation_mark_are_counted(door: RunningDoor, tmp_path: Path) -> None:
+    (tmp_path / "mail.csv").write_text("text\nfine\n" + '"open\n' + "lost\n" * 1_500)
+    ran = await send(door, tmp_path, "mail.csv", "-p", "mail")
+    assert ran.code == 1
+    assert "1 record sent" in ran.out
+    assert "1 refused: see mail.csv.rejects.jsonl\nan open quotation mark: 1,500 lines behind it were not" in ran.err
+    summary = json.loads((await send(door, tmp_path, "mail.csv", "-p", "mail", "--json", "--again")).out)
+    assert (summary["rejected"], summary["swallowed_lines"]) == (1, 1_500)
+    assert summary["rejects_table"] == "mail.csv.rejects.csv"
 
 
 async def test_json_lines_from_a_pipe_and_a_summary_for_scripts(door: RunningDoor, tmp_path: Path) -> None:
@@ -97,6 +115,7 @@ async def test_a_folder_of_images(door: RunningDoor, tmp_path: Path) -> None:
     assert "was sent to 'digits' before" in again.out
     forced = await send(door, tmp_path, "images", "-p", "digits", "--again")
     assert "2 of them were there already" in forced.out
+    assert "what died on its way comes back by `streamlabel dead-letters replay`" in forced.out
 
 
 async def test_mistakes_cost_nothing(door: RunningDoor, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from streamlabel.cli.record_sources import Columns, Item, RecordSource, SourceFormat, source_at
+from streamlabel.cli.rejects import Rejects
 from streamlabel.cli.send_progress import SendProgress, Sent
 from streamlabel.core.record import ImagePayload, TextPayload
 from streamlabel.errors import ConfigurationError
@@ -103,6 +105,69 @@ def test_an_open_quotation_mark_swallows_no_records_in_silence(tmp_path: Path) -
     assert [(line, reason) for line, reason, _ in bad] == [(3, "MALFORMED"), (5, "MALFORMED")]
     assert "written twice" in bad[0][2]
     assert "never closed" in bad[1][2]
+
+    assert [item.swallowed for item in found] == [0, 0, 0, 1]
+    assert "the line behind it" in bad[1][2]
+
+
+def test_white_space_is_no_text(tmp_path: Path) -> None:
+    table, lines = tmp_path / "a.csv", tmp_path / "a.jsonl"
+    table.write_text('id,text\n1,\n2,"  \t"\n3,\u00a0\n4, padded \n')
+    lines.write_text('{"text": " \\n"}\n{"text": " padded "}\n')
+    found = [*items(table, record_id="id"), *items(lines)]
+    assert texts(found) == [" padded ", " padded "]
+    assert [(item.line, item.reason, item.detail) for item in found if item.record is None] == [
+        (2, "INVALID_TEXT", "column 'text' is empty"),
+        (3, "INVALID_TEXT", "column 'text' is white space only"),
+        (4, "INVALID_TEXT", "column 'text' is white space only"),
+        (1, "INVALID_TEXT", "text is white space only"),
+    ]
+
+
+def test_refused_rows_are_kept_as_they_were_under_the_names_of_the_columns(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    head = b'id;"the\ntext"\r\n'
+    refused = [b'2;"so" wrong\r\n', b"3;caf\xe9\r\n", b"4;\r\n", b'5;"open\r\n6;lost']
+    source.write_bytes(b"\xef\xbb\xbf" + head + b"1;good\r\n\r\n" + b"".join(refused))
+    columns = Columns(text="the\ntext", record_id="id")
+    form = SourceFormat.CSV
+    found = list(source_at(str(source), project="p", columns=columns).items())
+
+    def keep(item: Item, *, goes_on: bool) -> Rejects:
+        rejects = Rejects(tmp_path / "a.csv.rejects.jsonl", form, goes_on=goes_on)
+        assert (rejects.file, rejects.table_file) == (None, None)
+        rejects.add(item, item.reason, item.detail)
+        rejects.close()
+        return rejects
+
+    bad = [item for item in found if item.record is None]
+    kept = [keep(item, goes_on=number > 0) for number, item in enumerate(bad)]
+    assert kept[0].file is not None
+    assert kept[0].table_file == tmp_path / "a.csv.rejects.csv"
+    assert kept[0].table_file.read_bytes() == head + b"".join(refused) + b"\n"
+    rows = [json.loads(line) for line in kept[0].file.read_text().splitlines()]
+    assert [row["input"] for row in rows] == ['2;"so" wrong', "3;caf\ufffd", "4;", '5;"open\r\n6;lost']
+    # The good row too knows how it stood there: the door may refuse it yet.
+    assert (found[0].shown, found[0].heading) == ("1;good\r\n", head.decode())
+
+
+def test_lists_of_other_sources_have_no_table_beside_them(tmp_path: Path) -> None:
+    source = tmp_path / "a.jsonl"
+    source.write_text("nonsense\n")
+    rejects = Rejects(tmp_path / "bad", SourceFormat.JSONL, goes_on=False)
+    rejects.add(items(source)[0], "MALFORMED", "")
+    rejects.close()
+    assert rejects.table_file is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "bad"]
+
+
+def test_the_table_never_takes_the_place_of_the_list(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text("text\n \n")
+    rejects = Rejects(tmp_path / "bad.csv", SourceFormat.CSV, goes_on=False)
+    rejects.add(items(source)[0], "INVALID_TEXT", "")
+    assert rejects.table_file == tmp_path / "bad.csv.csv"
+    rejects.close()
 
 
 def test_a_bad_row_is_named_by_the_line_where_it_begins(tmp_path: Path) -> None:
