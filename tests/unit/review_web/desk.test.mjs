@@ -141,6 +141,54 @@ test("leaving gives everything back", async () => {
   assert.equal(service.asked("ReleaseLeases")[0].leaseTokens.length, 4);
 });
 
+test("leaving while it is being looked behind the skipped ones gives back what was leased already", async () => {
+  const service = new Service(6);
+  const hand = handOf(service, 0);
+  hand.start();
+  await until(() => hand.items.length === 1);
+  let asks = 0;
+  let isAsked = false;
+  service.fail = (method) => {
+    if (method !== "LeaseTasks" || (asks += 1) < 2) return undefined;
+    isAsked = true;
+    return new Promise(() => {});
+  };
+  hand.skip();
+  await until(() => isAsked);
+  hand.stop({ leaving: true });
+  assert.deepEqual(service.asked("ReleaseLeases").map(({ leaseTokens }) => leaseTokens), [["token-0"], ["token-0"]]);
+});
+
+test("what was leased stays in the hand where looking behind it fails", async () => {
+  const service = new Service(6);
+  const hand = handOf(service, 0);
+  hand.start();
+  await until(() => hand.items.length === 1);
+  let asks = 0;
+  service.fail = (method) => { if (method === "LeaseTasks" && (asks += 1) === 2) throw away(); };
+  hand.skip();
+  await until(() => hand.trouble);
+  assert.deepEqual(ids(hand), ["p/0"]);
+  hand.stop();
+});
+
+test("an answer of the counter that comes after the person has left is given back", async () => {
+  const service = new Service(2);
+  let goOn;
+  // A call that no longer can be stopped.
+  const call = async (method, message) => {
+    if (method === "LeaseTasks") await new Promise((resolve) => { goOn = resolve; });
+    return service.call(method, message);
+  };
+  const hand = handOf({ call }, 1);
+  hand.start();
+  await until(() => goOn);
+  hand.stop({ leaving: true });
+  goOn();
+  await until(() => service.asked("ReleaseLeases").length === 1);
+  assert.equal(service.waiting.length, 2);
+});
+
 test("who sits still keeps only the task on the table", async () => {
   const service = new Service(8);
   const hand = handOf(service);

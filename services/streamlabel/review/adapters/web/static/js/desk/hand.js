@@ -51,6 +51,8 @@ export class Hand extends EventTarget {
   // Ids of tasks that were skipped here. They are free for others, and come back to this person only when nothing else waits.
   #skipped = new Set();
   items = [];
+  // Leased just now, on the way into the hand: given back with the others when the person leaves.
+  #arriving = [];
   // Nothing waited when we last asked. Not known while the hand has just become empty: then it is asked at once.
   isDry = false;
   trouble = null;
@@ -77,7 +79,7 @@ export class Hand extends EventTarget {
   // Ends for good and gives everything back; `leaving` lets the call outlive the page.
   stop({ leaving = false } = {}) {
     this.#life.abort();
-    this.#giveBack(this.items.splice(0), { leaving });
+    this.#giveBack([...this.items.splice(0), ...this.#arriving.splice(0)], { leaving });
   }
 
   // How many tasks to hold beyond the one on the table; fewer give the rest back at once.
@@ -170,21 +172,29 @@ export class Hand extends EventTarget {
     // Ask at once first, so that an empty queue shows as such; then wait for what comes.
     const askedAt = performance.now();
     const waitMs = this.isDry && this.items.length === 0 ? LONG_POLL_MS : 0;
-    let { fresh, again, isDry } = await this.#ask(missing, waitMs, signal);
-    if (again.length > 0 && !isDry) {
+    try {
+      let isDry = await this.#ask(missing, waitMs, signal);
+      const again = this.#arriving.filter(({ id }) => this.#skipped.has(id)).length;
       // Skipped ones stand before the others again: with those in hand, look behind them.
-      const more = await this.#ask(missing - fresh.length + this.#skipped.size - again.length, 0, signal);
-      fresh = [...fresh, ...more.fresh];
-      again = [...again, ...more.again];
-      isDry = more.isDry;
+      if (again > 0 && !isDry) isDry = await this.#ask(missing - this.#arriving.length + this.#skipped.size, 0, signal);
+      this.isDry = isDry;
+    } finally {
+      // Also where the second call failed: what the first one brought is ours.
+      this.#takeIn(missing);
     }
-    const room = Math.max(0, missing - fresh.length);
-    this.items.push(...fresh, ...again.slice(0, room));
     this.#dropLost(askedAt);
-    this.#giveBack([...again.slice(room), ...this.items.splice(this.#ahead + 1)]);
-    this.isDry = isDry;
+    this.#giveBack(this.items.splice(this.#ahead + 1));
     this.trouble = null;
     this.#changed();
+  }
+
+  #takeIn(missing) {
+    const arrived = this.#arriving.splice(0);
+    const fresh = arrived.filter(({ id }) => !this.#skipped.has(id));
+    const again = arrived.filter(({ id }) => this.#skipped.has(id));
+    const room = Math.max(0, missing - fresh.length);
+    this.items.push(...fresh, ...again.slice(0, room));
+    this.#giveBack(again.slice(room));
   }
 
   // What was lost before `askedAt` and has not come anew is somebody else's now.
@@ -195,16 +205,19 @@ export class Hand extends EventTarget {
     this.dispatchEvent(new CustomEvent("lost", { detail: item }));
   }
 
+  // Leases up to `maxTasks` into `#arriving`; true where fewer waited.
   async #ask(maxTasks, waitMs, signal) {
     const askedAt = performance.now();
     const message = { ...this.#who, maxTasks, waitMs };
     const { tasks = [] } = await this.#call("LeaseTasks", message, { signal, limitMs: waitMs + POLL_SLACK_MS });
     const items = tasks.filter(({ lease }) => !this.#isKnown(lease, askedAt)).map((leased) => new Item(leased, this.#prepare));
-    return {
-      fresh: items.filter((item) => !this.#skipped.has(item.id)),
-      again: items.filter((item) => this.#skipped.has(item.id)),
-      isDry: tasks.length < maxTasks,
-    };
+    if (signal.aborted) {
+      // The person left between the answer and now.
+      this.#giveBack(items, { leaving: true });
+      signal.throwIfAborted();
+    }
+    this.#arriving.push(...items);
+    return tasks.length < maxTasks;
   }
 
   // Leases that ran out while the service was away may come anew for tasks that this person has, or has answered.
