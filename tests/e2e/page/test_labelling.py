@@ -162,12 +162,12 @@ async def test_what_is_on_the_desks_of_others_is_told_and_comes_when_they_leave_
     await ada.sees("d-0002")
     await ada.press("2", "3")
     await expect(ada.page.get_by_role("heading", name="All caught up")).to_be_visible()
-    await expect(ada.page.get_by_text("2 more are on other people’s desks.")).to_be_visible()
+    await expect(ada.page.get_by_text("2 more are on other desks: other people’s, or yours in another tab.")).to_be_visible()
     tokens = [leased.lease.lease_token for leased in handed.tasks]
     await desk.ReleaseLeases(ReleaseLeasesRequest(annotator="bob", lease_tokens=tokens[:1]), None)
     await ada.sees("d-0000")
     await ada.press("0")
-    await expect(ada.page.get_by_text("One more is on somebody else’s desk.")).to_be_visible()
+    await expect(ada.page.get_by_text("One more is on another desk: somebody else’s, or yours in another tab.")).to_be_visible()
 
 
 async def test_the_next_picture_is_there_before_one_can_blink(visit: Visit, capsys: pytest.CaptureFixture[str]) -> None:

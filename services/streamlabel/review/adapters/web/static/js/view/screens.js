@@ -80,9 +80,10 @@ export function empty(today) {
 
 function elsewhere(count) {
   if (!count) return "Nothing waits. New tasks appear here by themselves.";
+  // The count says nothing of whose they are: they may be this person's, in another tab or in one that has just ended.
   return count === 1
-    ? "One more is on somebody else’s desk. Left unanswered it appears here, as new tasks do."
-    : `${number(count)} more are on other people’s desks. What they leave unanswered appears here, as new tasks do.`;
+    ? "One more is on another desk: somebody else’s, or yours in another tab. Left unanswered it appears here, as new tasks do."
+    : `${number(count)} more are on other desks: other people’s, or yours in another tab. What is left unanswered there appears here, as new tasks do.`;
 }
 
 export function away(comeBack) {
