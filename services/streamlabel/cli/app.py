@@ -7,6 +7,7 @@ A topic is one module of this package with a function `register(app)` that adds 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -78,6 +79,8 @@ def _of_the_program(
 
 def main() -> NoReturn:
     """Runs the command line of this process and exits."""
+    # What gRPC's own library notes of connections is no word of a command's; it asks once, when it is imported.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         make_app(sys.argv[1:])()
     except ConfigurationError as error:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib import metadata
 
+import pytest
 import typer.main
 
 from streamlabel.cli.app import COMMANDS, make_app
@@ -45,3 +47,17 @@ def test_the_version_is_that_of_the_distribution_and_of_the_wire() -> None:
     ran = streamlabel("--version")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == f"streamlabel {metadata.version('streamlabel')} (wire streamlabel.v1)\n"
+
+
+@pytest.mark.parametrize(("given", "found"), [({}, "ERROR"), ({"GRPC_VERBOSITY": "DEBUG"}, "DEBUG")])
+def test_the_library_of_grpc_is_told_to_be_quiet_before_it_is_imported(given: dict[str, str], found: str) -> None:
+    code = (
+        "import os, sys\n"
+        "sys.argv = ['streamlabel', '--version']\n"
+        "from streamlabel.cli import app\n"
+        "app.make_app = lambda words: (lambda: print(os.environ.get('GRPC_VERBOSITY'), 'grpc' in sys.modules))\n"
+        "app.main()\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "GRPC_VERBOSITY"} | given
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"{found} False\n", "")
