@@ -133,10 +133,10 @@ def read_until(terminal: int, pattern: bytes | None, *, timeout_s: float) -> byt
     return screen
 
 
-def test_ctrl_c_on_a_terminal_ends_everything(tmp_path: Path) -> None:
-    data = DataDir.at(tmp_path / "data")
+def ended_by_ctrl_c(data: DataDir, *arguments: str) -> tuple[int, str]:
+    """Exit code and screen of a demo on a terminal that is ended as soon as it has labelled something."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "streamlabel.cli.app", "demo", "--endless", "--data-dir", str(data.root)]
+    command = [sys.executable, "-m", "streamlabel.cli.app", "demo", *arguments, "--data-dir", str(data.root)]
     environment = clean_environment({"TERM": "xterm-256color", "COLUMNS": "140", "LINES": "40"})
     with subprocess.Popen(
         command, env=environment, cwd=REPOSITORY, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
@@ -146,14 +146,40 @@ def test_ctrl_c_on_a_terminal_ends_everything(tmp_path: Path) -> None:
             screen = read_until(ours, rb"labelled +[1-9]", timeout_s=90)
             demo.send_signal(signal.SIGINT)
             screen += read_until(ours, None, timeout_s=60)
-            assert demo.wait(60) == 130
+            code = demo.wait(60)
         finally:
             demo.kill()
     os.close(ours)
-    assert b"Label yourself" in screen
-    assert b"Traceback" not in screen
+    return code, screen.decode("utf-8", "replace")
+
+
+def test_ctrl_c_on_a_terminal_ends_everything(tmp_path: Path) -> None:
+    data = DataDir.at(tmp_path / "data")
+    code, screen = ended_by_ctrl_c(data, "--endless")
+    assert code == 0
+    assert "Label yourself" in screen
+    assert "Ctrl-C stops everything" in screen
+    assert re.search(
+        rf"Labelled [1-9][\d,]* of [1-9][\d,]* digits: .* stay in {re.escape(str(data.root))}", screen, re.S
+    )
+    assert "Traceback" not in screen
     assert not stack_file.is_running(data)
     assert living(data) == []
+
+
+def test_ctrl_c_leaves_a_stack_alone_that_ran_before(stack: Stack) -> None:
+    code, screen = ended_by_ctrl_c(stack.data, "--endless")
+    assert code == 0
+    assert "Ctrl-C ends the demo; the stack goes on" in screen
+    assert "stops everything" not in screen
+    assert "The stack goes on, as before; `streamlabel down` stops it." in screen
+    assert stack_file.is_running(stack.data)
+
+
+def test_ctrl_c_is_an_interrupt_for_a_demo_that_ends_by_itself(stack: Stack) -> None:
+    code, screen = ended_by_ctrl_c(stack.data, "--annotators", "0", "--exit")
+    assert code == 130
+    assert "Labelled " in screen
 
 
 def test_a_demo_that_is_stuck_says_where_and_ends_with_an_error(tmp_path: Path) -> None:

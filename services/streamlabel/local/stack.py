@@ -52,6 +52,11 @@ class Stack:
         self._log_offset = 0
 
     @property
+    def was_started_here(self) -> bool:
+        """Whether it was this object that started the stack, rather than found it running."""
+        return self._supervisor is not None
+
+    @property
     def state(self) -> StackState:
         """The stack as its supervisor tells it now."""
         state = stack_file.read(self.data)

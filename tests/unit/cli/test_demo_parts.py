@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -352,8 +352,32 @@ def test_a_moment_in_one_line() -> None:
 
 def test_what_ails_is_told() -> None:
     ailing = {"triton": ProcessState(phase=ProcessPhase.RESTARTING, restarts=2, reason="was killed")}
-    assert "triton: was killed" in dashboard.line(moment(processes=ailing))
     assert moment(processes=ailing).restarts == 2
+    assert dashboard.line(moment(processes=ailing)).endswith("not ready: triton")
+    assert "not ready" not in dashboard.line(moment())
+
+
+def test_a_reason_is_said_when_it_begins_or_changes_and_not_with_every_line() -> None:
+    def ailing(**reasons: str):
+        return moment(
+            processes={
+                name: ProcessState(phase=ProcessPhase.RESTARTING, reason=reason) for name, reason in reasons.items()
+            }
+        )
+
+    told: Mapping[str, str] = {}
+    said = []
+    for now in (
+        ailing(triton="killed"),
+        ailing(triton="killed"),
+        ailing(triton="killed", ingest="no Kafka"),
+        ailing(triton="starting", ingest="no Kafka"),
+        moment(),
+        ailing(triton="starting"),
+    ):
+        said.append(dashboard.news(told, now))
+        told = now.ailing
+    assert said == [["triton: killed"], [], ["ingest: no Kafka"], ["triton: starting"], [], ["triton: starting"]]
 
 
 @pytest.mark.parametrize("width", [60, 80, 127, 128, 200])

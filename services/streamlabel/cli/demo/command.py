@@ -67,6 +67,10 @@ def demo(
 
     Starts the embedded stack unless it runs already. The page, where you label yourself, is named on the screen.
 
+    The report knows two clocks. first_label_after_s counts from the start of the command, that of the stack included;
+    duration_s, by which records_per_s is reckoned, from the first digit sent to the last label read. Latencies count from
+    the sending of a digit to the reading of its label.
+
     Examples:
 
       streamlabel demo

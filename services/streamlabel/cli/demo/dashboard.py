@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.align import Align
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -15,7 +17,7 @@ _WIDE = 128
 
 
 def line(moment: Situation) -> str:
-    """The moment in one line."""
+    """The moment in one line; of what is not well the names alone: `news` tells the reasons."""
     queue = (
         "queue unknown" if moment.queue is None else f"waiting {moment.queue.open_tasks:,} ({span(moment.queue_age_s)})"
     )
@@ -28,8 +30,14 @@ def line(moment: Situation) -> str:
         f"wrong: model {share(moment.model.error, 2)} people {share(moment.human.error, 2)}",
         f"latency p50 {span_ms(moment.model.p50_ms)} p99 {span_ms(moment.model.p99_ms)}",
     ]
-    parts += [f"{name}: {why}" for name, why in moment.ailing.items()]
+    if moment.ailing:
+        parts.append(f"not ready: {', '.join(moment.ailing)}")
     return "  ".join(parts)
+
+
+def news(told: Mapping[str, str], moment: Situation) -> list[str]:
+    """Why something is not well, a line each, where the last one who heard of it (`told`) heard another reason or none."""
+    return [f"{name}: {why}" for name, why in moment.ailing.items() if told.get(name) != why]
 
 
 def screen(moment: Situation, *, page_url: str, hint: str, width: int) -> RenderableType:

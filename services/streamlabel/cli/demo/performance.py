@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 from rich.console import Console
 from rich.live import Live
 
-from streamlabel.cli.connection import Connection, connect, run
+from streamlabel.cli.connection import connect, run
 from streamlabel.cli.demo import dashboard, scene
 from streamlabel.cli.demo.digit_stream import DigitStream, held_out, new_run_name
 from streamlabel.cli.demo.options import DemoOptions
@@ -34,19 +35,55 @@ _LINE_EVERY_S = 3.0
 
 
 def perform(options: DemoOptions, example_folder: Path | None, data: DataDir, began_s: float) -> None:
-    """Runs the demo to its end; raises StreamlabelError where it gets stuck, or where a record is lost or doubled."""
+    """Runs the demo to its end; raises StreamlabelError where it gets stuck, or where a record is lost or doubled.
+
+    Ctrl-C is the end of a demo that has no other; of one that ends by itself it is an interrupt, as of any command.
+    """
     example = scene.Example.find(example_folder)
-    with _progress() as progress:
-        digits = scene.prepare(example, data, progress.say)
-    rows = held_out(digits, example.split_file)
-    if options.records is None and not options.endless:
-        options = dataclasses.replace(options, records=len(rows))
-    stream = DigitStream(new_run_name(), digits, rows, project=example.project().name)
-    _conclude(run(_perform(options, example, data, stream, began_s)))
+    farewell = _Farewell(data)
+    try:
+        with _progress() as progress:
+            digits = scene.prepare(example, data, progress.say)
+        rows = held_out(digits, example.split_file)
+        if options.records is None and not options.endless:
+            options = dataclasses.replace(options, records=len(rows))
+        stream = DigitStream(new_run_name(), digits, rows, project=example.project().name)
+        _conclude(run(_perform(options, example, data, stream, began_s, farewell)))
+    except KeyboardInterrupt:
+        typer.echo(f"\n{farewell.words()}")
+        if options.exit_when_done:
+            raise
+
+
+@dataclass(slots=True)
+class _Farewell:
+    """What is said to a person who ends the demo; `show` from when there is one, `is_ours` if its stack ends with it."""
+
+    data: DataDir
+    show: Show | None = None
+    is_ours: bool = True
+
+    def words(self) -> str:
+        """What was labelled, and what becomes of it."""
+        if self.show is None:
+            return "Stopped before the first digit."
+        ledger = self.show.ledger
+        model, human = (ledger.scores[source].labels for source in (LabelSource.MODEL, LabelSource.HUMAN))
+        stays = (
+            f"Everything has stopped; labels and queue stay in {self.data.root}, for the next `streamlabel demo` or `up` here."
+            if self.is_ours
+            else "The stack goes on, as before; `streamlabel down` stops it."
+        )
+        return f"Labelled {ledger.labelled:,} of {ledger.sent:,} digits: {model:,} by the model, {human:,} by people.\n{stays}"
 
 
 async def _perform(
-    options: DemoOptions, example: scene.Example, data: DataDir, stream: DigitStream, began_s: float
+    options: DemoOptions,
+    example: scene.Example,
+    data: DataDir,
+    stream: DigitStream,
+    began_s: float,
+    farewell: _Farewell,
 ) -> Outcome:
     async with contextlib.AsyncExitStack() as exits:
         with _progress() as progress:
@@ -55,7 +92,8 @@ async def _perform(
         connection = connect(data.root, environ={})
         project = await scene.install(example, stack, connection)
         show = Show(options, connection, stack, stream, project)
-        with _drawing(connection, options) as draw:
+        farewell.show, farewell.is_ours = show, stack.was_started_here
+        with _drawing(connection.review_url, _hint(options, is_ours=stack.was_started_here)) as draw:
             outcome = await show.run(draw)
         if options.report is not None:
             parts = {"kafka": KafkaServer.version, "triton": TritonServer.version, "postgresql": PostgresServer.version}
@@ -88,33 +126,41 @@ def _conclude(outcome: Outcome) -> None:
         raise StreamlabelError("not every record has exactly one label; the report names some of them")
 
 
+def _hint(options: DemoOptions, *, is_ours: bool) -> str:
+    if options.exit_when_done:
+        return "ends when every record has its label"
+    return "Ctrl-C stops everything" if is_ours else "Ctrl-C ends the demo; the stack goes on, as before"
+
+
 @contextlib.contextmanager
-def _drawing(connection: Connection, options: DemoOptions) -> Iterator[Callable[[Situation], None]]:
+def _drawing(page_url: str, hint: str) -> Iterator[Callable[[Situation], None]]:
     """How moments are shown: as a living screen on a terminal, else as a line now and then."""
     console = Console()
     if not console.is_terminal:
         yield _Lines()
         return
-    hint = "Ctrl-C stops everything" if not options.exit_when_done else "ends when every record has its label"
     with Live(console=console, auto_refresh=False, transient=False) as live:
 
         def draw(moment: Situation) -> None:
-            picture = dashboard.screen(moment, page_url=connection.review_url, hint=hint, width=console.width)
+            picture = dashboard.screen(moment, page_url=page_url, hint=hint, width=console.width)
             live.update(picture, refresh=True)
 
         yield draw
 
 
 class _Lines:
-    """One line every few seconds, the first at once."""
+    """One line every few seconds, the first at once; why something is not well is said when it begins or changes."""
 
     def __init__(self) -> None:
         self._next_s = 0.0
+        self._told: Mapping[str, str] = {}
 
     def __call__(self, moment: Situation) -> None:
         if time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + _LINE_EVERY_S
-            typer.echo(dashboard.line(moment))
+            for text in (*dashboard.news(self._told, moment), dashboard.line(moment)):
+                typer.echo(text)
+            self._told = moment.ailing
 
 
 @contextlib.contextmanager

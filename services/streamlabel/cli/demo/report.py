@@ -23,7 +23,8 @@ def report(
 ) -> dict[str, Any]:
     """The report as plain values; `lost`, `duplicates` and `labels_*` are what the checker found.
 
-    `first_label_after_s` counts from `began_s`, when the command began: the start of the stack is in it.
+    `first_label_after_s` counts from `began_s`, when the command began: the start of the stack is in it. `duration_s`
+    counts from the first record sent to the last label read: the stream alone.
     """
     first_s, last_s = ledger.first_sent_s, ledger.last_labelled_s
     duration_s = last_s - first_s if first_s is not None and last_s is not None else 0.0
