@@ -21,19 +21,21 @@ class Complaints:
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._found: list[str] = []
+        self._found: list[tuple[int, str]] = []
 
     def add(self, node: yaml.Node, message: str) -> None:
         """Notes `message` at the line of `node`."""
-        self._found.append(f"{self._source}:{node.start_mark.line + 1}: {message}")
+        self._found.append((node.start_mark.line + 1, message))
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
     def raise_if_any(self) -> None:
-        """Raises ConfigurationError with every complaint, one a line."""
+        """Raises ConfigurationError with every complaint, one a line, in the order of the file's lines."""
         if self._found:
-            raise ConfigurationError("\n".join(self._found))
+            # Within a line as they were found: what is wrong with the whole of it stands before what is wrong with its parts.
+            found = sorted(self._found, key=lambda complaint: complaint[0])
+            raise ConfigurationError("\n".join(f"{self._source}:{line}: {message}" for line, message in found))
 
 
 class Section:

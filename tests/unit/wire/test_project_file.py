@@ -109,6 +109,18 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert len(str(raised.value).splitlines()) == 5
 
 
+def test_mistakes_are_told_in_the_order_of_their_lines() -> None:
+    text = (
+        "review: {instrctions: x}\nsource: {payload: [a]}\npolicy: {kind: threshld}\n"
+        "taxonomy: {classes: 3}\npayload: txt\nproject: A B\n"
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        parse_project(text, "p.yaml")
+    lines = [int(complaint.split(":")[1]) for complaint in str(caught.value).splitlines()]
+    assert lines == sorted(lines)
+    assert set(lines) == {1, 2, 3, 4, 5, 6}
+
+
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words", "\0", "a: &x [*x]"])
 def test_what_is_no_mapping_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError):
