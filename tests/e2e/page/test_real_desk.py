@@ -100,6 +100,17 @@ async def test_a_skipped_task_is_for_the_others_and_comes_back_last(
     await ada.page.context.close()
 
 
+async def test_whoever_skips_all_sees_all_again_in_the_same_order(
+    browser: Browser, host: PageHost, queue: ReviewQueue
+) -> None:
+    await queue.feed(*(digit_task(number) for number in range(9)))
+    ada = await enter(browser, host, "ada")
+    for turn in range(20):
+        await ada.sees(f"d-{turn % 9}")
+        await ada.press("s")
+    await ada.page.context.close()
+
+
 async def test_two_people_share_the_queue_and_nothing_is_answered_twice(
     browser: Browser, host: PageHost, queue: ReviewQueue
 ) -> None:

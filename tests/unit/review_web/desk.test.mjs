@@ -5,6 +5,7 @@ import { beforeEach, test } from "node:test";
 import { load, standInForBrowser, until } from "./pages.mjs";
 
 let stored = standInForBrowser();
+const { away, leased, Service } = await import("./counter.mjs");
 const { Hand } = await load("desk/hand.js");
 const { Outbox, Status } = await load("desk/outbox.js");
 const { CallError } = await load("api.js");
@@ -13,62 +14,6 @@ const { memory } = await load("memory.js");
 beforeEach(() => {
   stored = standInForBrowser();
 });
-
-const leased = (number, lastsMs = 60_000) => ({
-  lease: { taskId: `p/${number}`, leaseToken: `token-${number}`, lastsMs },
-  task: { record: { recordId: `${number}` } },
-});
-
-const away = () => new CallError("unavailable", "away", { retryAfterMs: 0 });
-
-// A service with `tasks` waiting; notes what it was asked. `fail` is asked first and may throw.
-class Service {
-  constructor(count, { lastsMs } = {}) {
-    this.waiting = Array.from({ length: count }, (_, number) => leased(number, lastsMs));
-    this.calls = [];
-    this.fail = () => {};
-    this.lost = [];
-  }
-
-  call = async (method, message, { signal } = {}) => {
-    this.calls.push({ method, message });
-    await this.fail(method, message);
-    return this[method](message, signal);
-  };
-
-  asked(method) {
-    return this.calls.filter((call) => call.method === method).map(({ message }) => message);
-  }
-
-  async LeaseTasks({ maxTasks, waitMs }, signal) {
-    if (this.waiting.length === 0 && waitMs > 0) {
-      await new Promise((resolve, reject) => {
-        this.ring = resolve;
-        signal?.addEventListener("abort", () => reject(signal.reason));
-      });
-    }
-    return { tasks: this.waiting.splice(0, maxTasks) };
-  }
-
-  ReleaseLeases({ leaseTokens }) {
-    // Free at once, and first in the queue again, as a strict order by priority would have it.
-    this.waiting.unshift(...leaseTokens.map((token) => leased(Number(token.slice(6)))));
-    return { released: leaseTokens.length };
-  }
-
-  ExtendLeases({ leaseTokens }) {
-    const lost = leaseTokens.filter((token) => this.lost.includes(token));
-    return { leases: leaseTokens.filter((token) => !lost.includes(token)).map((leaseToken) => ({ leaseToken })), lostLeaseTokens: lost };
-  }
-
-  SubmitAnnotations({ annotations }) {
-    return { results: annotations.map(({ annotationId }) => ({ annotationId, status: Status.ACCEPTED })) };
-  }
-
-  UndoAnnotation() {
-    return { task: { lease: { leaseToken: "token-again" } } };
-  }
-}
 
 const handOf = (service, ahead = 3) =>
   new Hand(service.call, { annotator: "ada", project: "p", ahead, prepare: () => ({ isReady: true }) });
@@ -112,81 +57,6 @@ test("a hand that has just become empty is not called dry before it was asked ag
   await until(() => hand.isDry);
   assert.equal(hand.items.length, 0);
   hand.stop();
-});
-
-test("a skipped task goes to the others and does not come straight back", async () => {
-  const service = new Service(6);
-  const hand = handOf(service);
-  hand.start();
-  await until(() => hand.items.length === 4);
-  hand.skip();
-  await until(() => ids(hand).join() === "p/1,p/2,p/3,p/4");
-  for (const expected of ["p/1", "p/2", "p/3", "p/4"]) {
-    assert.equal(hand.current.id, expected);
-    hand.remove(hand.current);
-    await until(() => hand.items.length > 0);
-  }
-  // Only when nothing else waits.
-  await until(() => ids(hand).join() === "p/5,p/0");
-  hand.stop();
-});
-
-test("leaving gives everything back", async () => {
-  const service = new Service(4);
-  const hand = handOf(service);
-  hand.start();
-  await until(() => hand.items.length === 4);
-  hand.stop({ leaving: true });
-  await until(() => service.asked("ReleaseLeases").length === 1);
-  assert.equal(service.asked("ReleaseLeases")[0].leaseTokens.length, 4);
-});
-
-test("leaving while it is being looked behind the skipped ones gives back what was leased already", async () => {
-  const service = new Service(6);
-  const hand = handOf(service, 0);
-  hand.start();
-  await until(() => hand.items.length === 1);
-  let asks = 0;
-  let isAsked = false;
-  service.fail = (method) => {
-    if (method !== "LeaseTasks" || (asks += 1) < 2) return undefined;
-    isAsked = true;
-    return new Promise(() => {});
-  };
-  hand.skip();
-  await until(() => isAsked);
-  hand.stop({ leaving: true });
-  assert.deepEqual(service.asked("ReleaseLeases").map(({ leaseTokens }) => leaseTokens), [["token-0"], ["token-0"]]);
-});
-
-test("what was leased stays in the hand where looking behind it fails", async () => {
-  const service = new Service(6);
-  const hand = handOf(service, 0);
-  hand.start();
-  await until(() => hand.items.length === 1);
-  let asks = 0;
-  service.fail = (method) => { if (method === "LeaseTasks" && (asks += 1) === 2) throw away(); };
-  hand.skip();
-  await until(() => hand.trouble);
-  assert.deepEqual(ids(hand), ["p/0"]);
-  hand.stop();
-});
-
-test("an answer of the counter that comes after the person has left is given back", async () => {
-  const service = new Service(2);
-  let goOn;
-  // A call that no longer can be stopped.
-  const call = async (method, message) => {
-    if (method === "LeaseTasks") await new Promise((resolve) => { goOn = resolve; });
-    return service.call(method, message);
-  };
-  const hand = handOf({ call }, 1);
-  hand.start();
-  await until(() => goOn);
-  hand.stop({ leaving: true });
-  goOn();
-  await until(() => service.asked("ReleaseLeases").length === 1);
-  assert.equal(service.waiting.length, 2);
 });
 
 test("who sits still keeps only the task on the table", async () => {

@@ -9,16 +9,19 @@ const DRY_PERIOD_MS = 2_000;
 const BEAT_MS = 1_000;
 const HEARTBEATS_PER_LEASE = 3;
 const DEFAULT_LEASE_MS = 60_000;
-const MOST_SKIPPED = 20;
+// To look behind the skipped ones they are leased together with what is wanted, and a call may ask for 100. Of more, those
+// skipped the longest ago count as new.
+const MOST_SKIPPED = 90;
 
-// What one leased task is here. `media` is what `prepare` made of it.
+// What one leased task is here. `media` is what `prepare` makes of it, once it is in the hand.
 class Item {
-  constructor({ lease, task }, prepare) {
+  media = null;
+
+  constructor({ lease, task }) {
     this.id = lease.taskId;
     this.task = task;
     this.lease = {};
     this.renew(lease);
-    this.media = prepare(task);
     this.shownAt = 0;
   }
 
@@ -48,7 +51,8 @@ export class Hand extends EventTarget {
   #life = new AbortController();
   #wanted = null;
   #hurry = null;
-  // Ids of tasks that were skipped here. They are free for others, and come back to this person only when nothing else waits.
+  // Ids of tasks that were skipped here, the longest ago first. They are free for others, and come back to this person only
+  // when nothing else waits, in this order.
   #skipped = new Set();
   items = [];
   // Leased just now, on the way into the hand: given back with the others when the person leaves.
@@ -108,6 +112,8 @@ export class Hand extends EventTarget {
   skip() {
     const item = this.items.shift();
     if (!item) return;
+    // Skipped once more it goes to the end.
+    this.#skipped.delete(item.id);
     this.#skipped.add(item.id);
     if (this.#skipped.size > MOST_SKIPPED) this.#skipped.delete(this.#skipped.values().next().value);
     this.#giveBack([item]);
@@ -172,15 +178,15 @@ export class Hand extends EventTarget {
     // Ask at once first, so that an empty queue shows as such; then wait for what comes.
     const askedAt = performance.now();
     const waitMs = this.isDry && this.items.length === 0 ? LONG_POLL_MS : 0;
+    let isDry = false;
     try {
-      let isDry = await this.#ask(missing, waitMs, signal);
+      isDry = await this.#ask(missing, waitMs, signal);
       const again = this.#arriving.filter(({ id }) => this.#skipped.has(id)).length;
       // Skipped ones stand before the others again: with those in hand, look behind them.
       if (again > 0 && !isDry) isDry = await this.#ask(missing - this.#arriving.length + this.#skipped.size, 0, signal);
-      this.isDry = isDry;
     } finally {
-      // Also where the second call failed: what the first one brought is ours.
-      this.#takeIn(missing);
+      // Also where the second call failed: what the first one brought is ours. What there was no room for waits again.
+      this.isDry = this.#takeIn(missing) === 0 && isDry;
     }
     this.#dropLost(askedAt);
     this.#giveBack(this.items.splice(this.#ahead + 1));
@@ -188,13 +194,18 @@ export class Hand extends EventTarget {
     this.#changed();
   }
 
+  // Of what arrived, the new ones, then the skipped ones as long as there is room; returns how many go back.
   #takeIn(missing) {
     const arrived = this.#arriving.splice(0);
     const fresh = arrived.filter(({ id }) => !this.#skipped.has(id));
-    const again = arrived.filter(({ id }) => this.#skipped.has(id));
+    const places = new Map([...this.#skipped].map((id, place) => [id, place]));
+    const again = arrived.filter(({ id }) => places.has(id)).sort((one, other) => places.get(one.id) - places.get(other.id));
     const room = Math.max(0, missing - fresh.length);
-    this.items.push(...fresh, ...again.slice(0, room));
+    const taken = [...fresh, ...again.slice(0, room)];
+    for (const item of taken) item.media = this.#prepare(item.task);
+    this.items.push(...taken);
     this.#giveBack(again.slice(room));
+    return Math.max(0, again.length - room);
   }
 
   // What was lost before `askedAt` and has not come anew is somebody else's now.
@@ -210,7 +221,7 @@ export class Hand extends EventTarget {
     const askedAt = performance.now();
     const message = { ...this.#who, maxTasks, waitMs };
     const { tasks = [] } = await this.#call("LeaseTasks", message, { signal, limitMs: waitMs + POLL_SLACK_MS });
-    const items = tasks.filter(({ lease }) => !this.#isKnown(lease, askedAt)).map((leased) => new Item(leased, this.#prepare));
+    const items = tasks.filter(({ lease }) => !this.#isKnown(lease, askedAt)).map((leased) => new Item(leased));
     if (signal.aborted) {
       // The person left between the answer and now.
       this.#giveBack(items, { leaving: true });
