@@ -130,7 +130,7 @@ async def test_what_comes_out_is_what_was_answered(stack: Stack, call: Call, tmp
     assert sent.code == 1, sent.err
     assert f"{len(WANTED)} records sent" in sent.out
     assert [row["detail"] for row in json_lines(tmp_path / "rejects.jsonl")] == [
-        "text is empty",
+        "column 'Message' is empty",
         "3 fields; the first line names 2",
     ]
     assert "was sent to 'letters' before" in call(*send).out
