@@ -146,7 +146,9 @@ async def test_a_screen_reader_hears_the_task_the_answer_and_the_next(visit: Vis
     await ada.press("4")
     await expect(ada.announcer).to_have_text("4. Picture to label, 28 × 28 pixels. Suggested: 1, 60 %.")
     await ada.press("u")
-    await expect(ada.announcer).to_have_text("Taken back: 4. Picture to label, 28 × 28 pixels. Suggested: 0, 55 %.")
+    await expect(ada.announcer).to_have_text(
+        "Taken back: 4. Until you answer again, it may still count. Picture to label, 28 × 28 pixels. Suggested: 0, 55 %."
+    )
     await ada.press("ArrowRight")
     await expect(ada.announcer).to_have_text("Skipped. Picture to label, 28 × 28 pixels. Suggested: 1, 60 %.")
 

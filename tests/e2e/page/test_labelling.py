@@ -72,6 +72,30 @@ async def test_an_undone_task_can_be_answered_before_the_service_has_given_it_ba
     await eventually(lambda: desk.answers() == {"digits/d-0000": "0"})
 
 
+async def test_an_undone_task_says_that_the_answer_may_still_count(
+    visit: Visit, desk: PaperDesk, host: PageHost
+) -> None:
+    ada = await visit()
+    await ada.sees("d-0000")
+    await ada.press("7")
+    await eventually(lambda: len(desk.answers()) == 1)
+    await ada.press("u")
+    await ada.sees("d-0000")
+    await expect(ada.hint).to_contain_text("Taken back. Until you answer again, “7” may still count.")
+    await expect(ada.announcer).to_contain_text("Taken back: 7. Until you answer again, it may still count.")
+    await eventually(lambda: desk.answers() == {})
+    # Of one that never left nothing can count.
+    host.down = True
+    await ada.press("0", "1")
+    await expect(ada.page.locator(".connection")).to_contain_text("2 answers are kept here")
+    await ada.press("u")
+    await ada.sees("d-0001")
+    await expect(ada.hint).not_to_contain_text("Taken back")
+    await ada.press("u")
+    await ada.sees("d-0000")
+    await expect(ada.hint).to_contain_text("“0” may still count.")
+
+
 async def test_undo_with_nothing_to_undo_says_so(visit: Visit) -> None:
     ada = await visit()
     await ada.sees("d-0000")
@@ -162,12 +186,16 @@ async def test_what_is_on_the_desks_of_others_is_told_and_comes_when_they_leave_
     await ada.sees("d-0002")
     await ada.press("2", "3")
     await expect(ada.page.get_by_role("heading", name="All caught up")).to_be_visible()
-    await expect(ada.page.get_by_text("2 more are on other desks: other people’s, or yours in another tab.")).to_be_visible()
+    await expect(
+        ada.page.get_by_text("2 more are on other desks: other people’s, or yours in another tab.")
+    ).to_be_visible()
     tokens = [leased.lease.lease_token for leased in handed.tasks]
     await desk.ReleaseLeases(ReleaseLeasesRequest(annotator="bob", lease_tokens=tokens[:1]), None)
     await ada.sees("d-0000")
     await ada.press("0")
-    await expect(ada.page.get_by_text("One more is on another desk: somebody else’s, or yours in another tab.")).to_be_visible()
+    await expect(
+        ada.page.get_by_text("One more is on another desk: somebody else’s, or yours in another tab.")
+    ).to_be_visible()
 
 
 async def test_the_next_picture_is_there_before_one_can_blink(visit: Visit, capsys: pytest.CaptureFixture[str]) -> None:

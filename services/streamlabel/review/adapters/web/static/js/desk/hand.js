@@ -16,6 +16,8 @@ const MOST_SKIPPED = 90;
 // What one leased task is here. `media` is what `prepare` makes of it, once it is in the hand.
 class Item {
   media = null;
+  // The class of an answer to it that was taken back after it had left: it may be out as the label until the next answer.
+  takenBack = null;
 
   constructor({ lease, task }) {
     this.id = lease.taskId;

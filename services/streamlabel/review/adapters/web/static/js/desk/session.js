@@ -107,6 +107,7 @@ export class Session extends EventTarget {
     this.pace.count(-1);
     item.shownAt = 0;
     if (!this.outbox.cancel(past.step)) {
+      item.takenBack = past.className;
       item.lease.token = null;
       const step = this.outbox.takeBack(this.#annotator, past.annotationId, item.lease);
       step.done.then(

@@ -122,13 +122,14 @@ export class DeskView {
     afterPaint(() => since && measure("next-picture", since));
   }
 
-  #drawHint({ task }) {
+  #drawHint({ task, takenBack }) {
     const { suggestion } = task;
     this.hint.replaceChildren();
+    if (takenBack) this.hint.append(h("span", { class: "hint-taken-back" }, "Taken back. Until you answer again, “", name(takenBack), "” may still count."));
     if (suggestion && !this.#isList) {
       this.hint.append("The model suggests ", h("strong", {}, name(suggestion.className)), `, ${percent(suggestion.probability ?? 0)}. `);
       if (!isTouch.matches) this.hint.append(h("span", { class: "hint-key", "aria-hidden": "true" }, key("Enter"), " accepts"));
-    } else if (!suggestion && task.blind) {
+    } else if (!suggestion && task.blind && !takenBack) {
       this.hint.append("Asked blind: what the model thinks is not shown.");
     }
   }
@@ -260,10 +261,11 @@ export class DeskView {
     else this.stage.focus({ preventScroll: true });
   }
 
-  #speak({ media, task }) {
+  #speak({ media, task, takenBack }) {
     const { suggestion } = task;
     const suggested = suggestion ? ` Suggested: ${line(suggestion.className, 60)}, ${percent(suggestion.probability ?? 0)}.` : "";
-    announce(this.#withLast(`${media.spoken}.${suggested}`));
+    const standing = takenBack ? "Until you answer again, it may still count. " : "";
+    announce(this.#withLast(`${standing}${media.spoken}.${suggested}`));
   }
 
   #withLast(message) {
