@@ -88,7 +88,9 @@ async def test_direction_and_hiding_are_made_visible_and_stay_inside(visit: Visi
 
 async def test_right_to_left_scripts_read_as_they_should(visit: Visit, desk: PaperDesk) -> None:
     desk.projects["mail"] = project("mail", Kind.PAYLOAD_KIND_TEXT, [("أزرق", "a"), ("ירוק", "b")])
-    await desk.put(task("mail", "m1", text("مرحبا بالعالم\nHello, world\nשלום")))
+    await desk.put(
+        task("mail", "m1", text("مرحبا بالعالم\nHello, world\nשלום\nThe text is as wide as its longest line."))
+    )
     ada = await visit(project="mail")
     await expect(ada.stage.locator(".text")).to_be_visible()
     # Each paragraph takes its own direction: the Arabic one begins at the right edge, the English one at the left.

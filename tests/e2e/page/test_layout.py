@@ -144,6 +144,57 @@ async def test_what_is_told_hides_nothing_that_one_works_with(
         assert told["y"] + told["height"] <= stage["y"]
 
 
+@pytest.mark.parametrize("width_px", [320, 360, 768, 1280])
+@pytest.mark.parametrize("count", [2, 3, 5, 7, 11, 16])
+async def test_no_row_of_answers_has_a_hole(visit: Visit, desk: PaperDesk, count: int, width_px: int) -> None:
+    names = [f"Something {number}" for number in range(count)]
+    desk.projects["many"] = project("many", Kind.PAYLOAD_KIND_TEXT, names)
+    await desk.put(task("many", "t1", text("short")))
+    ada = await visit(project="many", viewport={"width": width_px, "height": 1100})
+    await ada.sees("t1")
+    boxes = await ada.page.locator(".answer").evaluate_all(
+        "(all) => all.map((one) => one.getBoundingClientRect()).map(({ left, right, top }) => [left, right, top])"
+    )
+    left_px, right_px = await ada.page.locator(".answers").evaluate(
+        "(all) => [all.getBoundingClientRect().left, all.getBoundingClientRect().right]"
+    )
+    for row in {top for _, _, top in boxes}:
+        in_row = [(left, right) for left, right, top in boxes if top == row]
+        assert in_row[0][0] == pytest.approx(left_px, abs=1)
+        assert in_row[-1][1] == pytest.approx(right_px, abs=1)
+        # Only the last row may have fewer.
+        assert len(in_row) == len([1 for *_, top in boxes if top == boxes[0][2]]) or row == boxes[-1][2]
+
+
+@pytest.mark.parametrize("width_px", [360, 768, 1280])
+async def test_a_short_text_stands_in_the_middle_and_has_the_width_of_the_card(
+    visit: Visit, desk: PaperDesk, width_px: int
+) -> None:
+    long = "Where is my parcel? It should have been here on Monday, and nobody ever answers the telephone."
+    for name, kind, payload in (
+        ("word", Kind.PAYLOAD_KIND_TEXT, text("Where is it?")),
+        ("line", Kind.PAYLOAD_KIND_TEXT, text(long)),
+        ("json", Kind.PAYLOAD_KIND_JSON, record_pb2.Payload(json='{"id": 9}')),
+    ):
+        desk.projects[name] = project(name, kind, ["yes", "no"])
+        await desk.put(task(name, name, payload))
+        ada = await visit(project=name, viewport={"width": width_px, "height": 800})
+        await ada.sees(name)
+        body, slot = await ada.page.evaluate(
+            """() => {
+              const range = document.createRange();
+              range.selectNodeContents(document.querySelector(".text-frame > :first-child"));
+              return [range, document.querySelector(".slot")].map((one) => one.getBoundingClientRect());
+            }"""
+        )
+        free_px = (body["left"] - slot["left"], slot["right"] - body["right"])
+        if name == "line":
+            # It breaks for want of room only; no word in it takes more than this.
+            assert max(free_px) < 180
+        else:
+            assert free_px[0] == pytest.approx(free_px[1], abs=2)
+
+
 async def test_tiny_pictures_grow_in_whole_steps_and_stay_sharp(visit: Visit) -> None:
     ada = await visit()
     await ada.sees("d-0000")

@@ -21,12 +21,12 @@ export class AnswerGrid {
     new ResizeObserver(([{ contentRect }]) => this.#arrange(contentRect.width, width)).observe(this.node);
   }
 
-  // As many columns as fit, then no more than it takes, so that no row is left with a single button.
+  // As many columns as fit, then no more than it takes for so many rows; what is over in the last row shares its width.
   #arrange(widthPx, width) {
     const leastPx = (widthPx < SHORT_PX ? LEAST_SHORT_PX : LEAST_WIDTH_PX)[width];
     const most = Math.max(1, Math.floor((widthPx + GAP_PX) / (leastPx + GAP_PX)));
     const rows = Math.ceil(this.#buttons.size / most);
-    this.node.style.gridTemplateColumns = `repeat(${Math.ceil(this.#buttons.size / rows)}, minmax(0, 1fr))`;
+    this.node.style.setProperty("--columns", Math.ceil(this.#buttons.size / rows));
   }
 
   // Marks the class that the model suggests; null for none.
