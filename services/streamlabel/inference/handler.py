@@ -79,7 +79,7 @@ class Predictor:
         """Fills `results` at `places`, which are the records of project `name`."""
         served = await self._projects.find(name)
         if served is None:
-            unknown = InvalidMessageError(Reason.UNKNOWN_PROJECT, f"no project {name!r} was ever applied")
+            unknown = InvalidMessageError(Reason.UNKNOWN_PROJECT, f"there is no project {name!r}")
             for place in places:
                 results[place] = unknown
             return

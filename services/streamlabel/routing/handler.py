@@ -33,7 +33,7 @@ class Router:
             name = arrival.prediction.record.key.project
             project = self._projects.get(name)
             if project is None:
-                routed.append(InvalidMessageError(Reason.UNKNOWN_PROJECT, f"no project {name!r} was ever applied"))
+                routed.append(InvalidMessageError(Reason.UNKNOWN_PROJECT, f"there is no project {name!r}"))
                 continue
             decision = self._decide(arrival.prediction, project)
             decisions.append((name, decision))
