@@ -96,6 +96,26 @@ async def test_an_undone_task_says_that_the_answer_may_still_count(
     await expect(ada.hint).to_contain_text("“0” may still count.")
 
 
+async def test_after_a_reload_the_last_answers_can_still_be_taken_back(visit: Visit, desk: PaperDesk) -> None:
+    ada = await visit()
+    await ada.sees("d-0000")
+    await ada.press("7", "8")
+    await eventually(lambda: len(desk.answers()) == 2)
+    await ada.page.reload()
+    await expect(ada.record).to_be_visible()
+    await expect(ada.page.locator(".header-stats")).to_contain_text("2 today")
+    for record, said in (("d-0001", "8"), ("d-0000", "7")):
+        await ada.press("u")
+        await ada.sees(record)
+        await expect(ada.announcer).to_contain_text(f"Taken back: {said}.")
+        await expect(ada.hint).to_contain_text(f"“{said}” may still count.")
+    await eventually(lambda: desk.answers() == {})
+    await expect(ada.page.get_by_role("button", name="Undo")).to_be_disabled()
+    await ada.press("0", "1")
+    await eventually(lambda: desk.answers() == {"digits/d-0000": "0", "digits/d-0001": "1"})
+    await expect(ada.page.locator(".header-stats")).to_contain_text("2 today")
+
+
 async def test_undo_with_nothing_to_undo_says_so(visit: Visit) -> None:
     ada = await visit()
     await ada.sees("d-0000")

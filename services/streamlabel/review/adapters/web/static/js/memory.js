@@ -4,23 +4,30 @@
 const PREFIX = "streamlabel.";
 const UNSENT = "unsent.";
 const fallback = new Map();
+// What all tabs know, and what each tab knows for itself as long as it lasts, reloads included.
+const allTabs = () => localStorage;
+const thisTab = () => sessionStorage;
 
-function read(key) {
+function read(key, storage = allTabs) {
   try {
-    return localStorage.getItem(PREFIX + key);
+    return storage().getItem(PREFIX + key);
   } catch {
     return fallback.get(key) ?? null;
   }
 }
 
-function write(key, value) {
+function write(key, value, storage = allTabs) {
   try {
-    if (value === null) localStorage.removeItem(PREFIX + key);
-    else localStorage.setItem(PREFIX + key, value);
+    if (value === null) storage().removeItem(PREFIX + key);
+    else storage().setItem(PREFIX + key, value);
   } catch {
     if (value === null) fallback.delete(key);
     else fallback.set(key, value);
   }
+}
+
+function pastKey(annotator, project) {
+  return `past.${project}\n${annotator}`;
 }
 
 export const memory = {
@@ -62,6 +69,18 @@ export const memory = {
   },
   countAnswer(day, annotator, step) {
     write("today", [day, annotator, Math.max(0, this.answersOn(day, annotator) + step)].join("\n"));
+  },
+
+  // The last answers that `annotator` gave to `project` in this tab, the oldest first: { annotationId, className }.
+  pastAnswers(annotator, project) {
+    try {
+      return JSON.parse(read(pastKey(annotator, project), thisTab)) ?? [];
+    } catch {
+      return [];
+    }
+  },
+  keepPastAnswers(annotator, project, answers) {
+    write(pastKey(annotator, project), answers.length > 0 ? JSON.stringify(answers) : null, thisTab);
   },
 
   keepUnsent(entry) {

@@ -104,6 +104,18 @@ export class Hand extends EventTarget {
     return true;
   }
 
+  // A task that was leased without the hand, ready to be put into it; where the hand has stopped meanwhile it goes back, and
+  // null comes.
+  itemOf(leased) {
+    const item = new Item(leased);
+    if (this.#life.signal.aborted) {
+      this.#giveBack([item]);
+      return null;
+    }
+    item.media = this.#prepare(item.task);
+    return item;
+  }
+
   // The item comes (back) onto the table.
   putFirst(item) {
     this.items.unshift(item);

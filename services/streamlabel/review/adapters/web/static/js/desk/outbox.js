@@ -54,7 +54,7 @@ export class Outbox extends EventTarget {
     return true;
   }
 
-  // Takes an answer back that has left; `lease` gets the new token, `done` resolves to the new lease or rejects.
+  // Takes an answer back that has left; `lease` gets the new token, `done` resolves to the leased task or rejects.
   takeBack(annotator, annotationId, lease) {
     const step = settling({ kind: "undo", annotator, annotationId, lease, sent: false });
     this.#add(step);
@@ -130,7 +130,8 @@ export class Outbox extends EventTarget {
     step.sent = true;
     try {
       const message = { annotator: step.annotator, annotationId: step.annotationId };
-      const { lease } = (await this.#call("UndoAnnotation", message)).task;
+      const leased = (await this.#call("UndoAnnotation", message)).task;
+      const { lease } = leased;
       step.lease.token = lease.leaseToken;
       // An answer given meanwhile waits for just this token.
       for (const next of this.#steps) {
@@ -138,7 +139,7 @@ export class Outbox extends EventTarget {
         next.token = lease.leaseToken;
         keep(next);
       }
-      this.#settle(step, () => step.resolve(lease));
+      this.#settle(step, () => step.resolve(leased));
     } catch (error) {
       if (error.isPassing) throw error;
       this.#settle(step, () => step.reject(error));

@@ -2,6 +2,7 @@
 
 import { Hand } from "./hand.js";
 import { Outbox, Status } from "./outbox.js";
+import { memory } from "../memory.js";
 import { Pace } from "./pace.js";
 import { Presence, PresenceWatch } from "./presence.js";
 
@@ -24,6 +25,8 @@ export class Session extends EventTarget {
   pace;
   // Answers given here, oldest first: { item, className, annotationId, step, status }.
   history = [];
+  // Answers given in this tab before the page was loaded anew, oldest first: { annotationId, className }.
+  #earlier = [];
 
   constructor(call, { annotator, project, prepare, outbox = new Outbox(call) }) {
     super();
@@ -37,6 +40,11 @@ export class Session extends EventTarget {
 
   get current() {
     return this.#hand?.current ?? null;
+  }
+
+  // The answer that an undo would take back; null when there is none.
+  get last() {
+    return this.history.at(-1) ?? this.#earlier.at(-1) ?? null;
   }
 
   get upcoming() {
@@ -55,6 +63,7 @@ export class Session extends EventTarget {
   }
 
   start() {
+    this.#earlier = memory.pastAnswers(this.#annotator, this.#project);
     this.outbox.addEventListener("change", this.#progress);
     this.#presence.addEventListener("change", this.#presenceChanged);
     this.#presence.start();
@@ -86,6 +95,7 @@ export class Session extends EventTarget {
     const past = { item, className, annotationId: answer.annotationId, step, status: null };
     this.history.push(past);
     if (this.history.length > LONGEST_HISTORY) this.history.shift();
+    this.#remember();
     this.pace.count(1);
     this.#hand.remove(item);
     step.done.then((verdict) => this.#settled(past, verdict));
@@ -98,10 +108,18 @@ export class Session extends EventTarget {
     return true;
   }
 
-  // The last answer comes back onto the table, at once; null when there is none.
+  // The last answer comes back onto the table: at once, or where only its id is known, with what the service says. False when
+  // there is none.
   undo() {
-    const past = this.#hand ? this.history.pop() : null;
-    if (!past) return null;
+    if (!this.#hand || !this.last) return false;
+    const past = this.history.pop() ?? this.#earlier.pop();
+    this.#remember();
+    if (past.item) this.#undo(past);
+    else this.#undoEarlier(past);
+    return true;
+  }
+
+  #undo(past) {
     const { item } = past;
     past.undone = true;
     this.pace.count(-1);
@@ -111,12 +129,30 @@ export class Session extends EventTarget {
       item.lease.token = null;
       const step = this.outbox.takeBack(this.#annotator, past.annotationId, item.lease);
       step.done.then(
-        (lease) => item.renew(lease),
+        ({ lease }) => item.renew(lease),
         (error) => this.#notTakenBack(item, error),
       );
     }
     this.#hand.putFirst(item);
-    return past;
+  }
+
+  #undoEarlier({ annotationId, className }) {
+    const hand = this.#hand;
+    this.outbox.takeBack(this.#annotator, annotationId, {}).done.then(
+      (leased) => {
+        this.pace.count(-1);
+        const item = hand.itemOf(leased);
+        if (!item) return;
+        item.takenBack = className;
+        hand.putFirst(item);
+      },
+      (error) => this.#notice("not-taken-back", { detail: error.message }),
+    );
+  }
+
+  #remember() {
+    const given = this.history.map(({ annotationId, className }) => ({ annotationId, className }));
+    memory.keepPastAnswers(this.#annotator, this.#project, [...this.#earlier, ...given].slice(-LONGEST_HISTORY));
   }
 
   comeBack() {
@@ -165,6 +201,7 @@ export class Session extends EventTarget {
       // Not an answer that could be taken back.
       const place = this.history.indexOf(past);
       if (place >= 0) this.history.splice(place, 1);
+      this.#remember();
       if (!past.undone && status === Status.REJECTED) this.pace.count(-1);
       this.#notice(status === Status.REJECTED ? "rejected" : "superseded", { past, detail });
     }

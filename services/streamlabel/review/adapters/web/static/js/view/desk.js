@@ -86,7 +86,7 @@ export class DeskView {
   #draw() {
     const { state, current } = this.#session;
     this.#drawConnection();
-    this.undoButton.disabled = this.#session.history.length === 0 || state === State.AWAY;
+    this.undoButton.disabled = !this.#session.last || state === State.AWAY;
     this.trail.show(this.#session.history);
     if (state === State.TASK) this.#drawTask(current);
     else this.#drawScreen(state);
@@ -149,7 +149,7 @@ export class DeskView {
       [State.AWAY]: () => screens.away(() => this.#session.comeBack()),
       [State.TROUBLE]: () => screens.trouble(trouble, () => this.#session.tryNow()),
     }[state]();
-    const undo = state === State.EMPTY && this.#session.history.length > 0
+    const undo = state === State.EMPTY && this.#session.last
       ? h("button", { class: "button tool", type: "button", onclick: (event) => this.#undo(event) }, icon("undo"), h("span", {}, "Undo the last answer"))
       : null;
     this.other.replaceChildren(drawn.node, ...(undo ? [undo] : []));
@@ -180,7 +180,7 @@ export class DeskView {
   #onNotice(notice, notices) {
     if (notice.past) this.trail.fail(notice.past);
     notices.show(notice);
-    this.undoButton.disabled = this.#session.history.length === 0;
+    this.undoButton.disabled = !this.#session.last;
   }
 
   #onKey(event) {
@@ -234,7 +234,7 @@ export class DeskView {
   }
 
   #undo(event) {
-    const last = this.#session.history.at(-1);
+    const { last } = this.#session;
     this.#spoken = last ? `Taken back: ${line(last.className, 60)}. ` : "";
     if (!this.#session.undo()) this.notices.show({ kind: "nothing-to-undo" });
     this.#draw();
