@@ -221,6 +221,30 @@ test("what an earlier page left is sent under its own name and id", async () => 
   assert.deepEqual(memory.unsent(), []);
 });
 
+test("an answer given while the one before it is being taken back outlives the page, and the taking back with it", async () => {
+  const service = new Service(0);
+  let isAway = true;
+  service.fail = () => { if (isAway) throw away(); };
+  const left = new Outbox(service.call);
+  const lease = { token: null };
+  left.takeBack("ada", "a-1", lease).done.catch(() => {});
+  left.submit("ada", answer(3), "p/1", lease);
+  assert.deepEqual(memory.unsent(), [{ annotation: { ...answer(3), leaseToken: null }, annotator: "ada", taskId: "p/1", undoes: "a-1" }]);
+
+  const next = new Service(0);
+  const outbox = new Outbox(next.call);
+  outbox.adopt(memory.unsent());
+  await until(() => outbox.unsent === 0);
+  assert.deepEqual(next.calls.map(({ method }) => method), ["UndoAnnotation", "SubmitAnnotations"]);
+  assert.equal(next.asked("UndoAnnotation")[0].annotationId, "a-1");
+  assert.deepEqual(next.asked("SubmitAnnotations")[0].annotations, [{ ...answer(3), leaseToken: "token-again" }]);
+  assert.deepEqual(memory.unsent(), []);
+  isAway = false;
+  await until(() => left.trouble !== null);
+  left.tryNow();
+  await until(() => left.unsent === 0);
+});
+
 test("one answer that is refused does not hold up the others", async () => {
   const service = new Service(0);
   service.fail = (method, { annotations }) => {

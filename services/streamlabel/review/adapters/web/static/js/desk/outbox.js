@@ -38,7 +38,8 @@ export class Outbox extends EventTarget {
   // Returns a step whose `done` resolves to { status, detail }.
   submit(annotator, answer, taskId, lease) {
     const step = settling({ kind: "submit", annotator, answer, taskId, lease, token: lease.token, sent: false });
-    if (step.token) keep(step);
+    step.undoes = step.token ? undefined : this.#undoUnder(lease)?.annotationId;
+    keep(step);
     this.#add(step);
     return step;
   }
@@ -73,9 +74,13 @@ export class Outbox extends EventTarget {
 
   // Sends what an earlier page left behind.
   adopt(entries) {
-    for (const { annotation, annotator, taskId } of entries) {
+    for (const { annotation, annotator, taskId, undoes } of entries) {
       const { leaseToken, ...answer } = annotation;
-      this.submit(annotator, answer, taskId, { token: leaseToken });
+      const lease = { token: leaseToken ?? null };
+      // It was given while the answer before it was still being taken back: that comes first again. What becomes of it shows
+      // in the answer's own end.
+      if (!leaseToken && undoes) this.takeBack(annotator, undoes, lease).done.catch(() => {});
+      this.submit(annotator, answer, taskId, lease);
     }
   }
 
@@ -90,6 +95,10 @@ export class Outbox extends EventTarget {
       const message = { annotator: step.annotator, annotations: [wire(step)] };
       this.#call("SubmitAnnotations", message, { keepalive: true }).catch(() => {});
     }
+  }
+
+  #undoUnder(lease) {
+    return this.#steps.find((step) => step.kind === "undo" && step.lease === lease);
   }
 
   #add(step) {
@@ -206,7 +215,8 @@ export class Outbox extends EventTarget {
 }
 
 function keep(step) {
-  memory.keepUnsent({ annotation: wire(step), annotator: step.annotator, taskId: step.taskId });
+  const { annotator, taskId, undoes } = step;
+  memory.keepUnsent({ annotation: wire(step), annotator, taskId, ...(step.token ? {} : { undoes }) });
 }
 
 function wire(step) {
