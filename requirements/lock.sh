@@ -15,10 +15,10 @@ lock() { # FILE HEADING ARGUMENT…: an existing lock is read for its versions w
   mv "$file.new" "$file"
 }
 
-runtime=(../pyproject.toml build.in --extra local --extra compression)
+runtime=(../pyproject.toml build.in --extra local --extra compression --extra plot)
 lock run.lock "What \`make run\` needs." "${runtime[@]}"
 lock dev.lock "What \`make test\` and \`make check\` need: run.lock and the development group." \
-  "${runtime[@]}" --group ../pyproject.toml:dev --constraint run.lock
+  "${runtime[@]}" --extra parquet --group ../pyproject.toml:dev --constraint run.lock
 
 target=../services/streamlabel/local/triton.lock
 pins=$(mktemp --suffix .in)

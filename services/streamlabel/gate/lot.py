@@ -1,0 +1,49 @@
+"""What can be said of a finished lot: of so many labels set by the model, at most so many are wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scipy import stats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LotCertificate:
+    """Of `size` labels set by the model at most `wrong_at_most` are wrong, with probability 1 - delta over the audit's coins.
+
+    `audited` of them were drawn at random and looked at by people, `found` were wrong and have been mended; they are not
+    counted in `wrong_at_most` any more.
+    """
+
+    size: int
+    audited: int
+    found: int
+    delta: float
+    wrong_at_most: int
+
+    @property
+    def rate_at_most(self) -> float:
+        """The share of the lot that is wrong at most."""
+        return self.wrong_at_most / self.size if self.size else 0.0
+
+
+def certify_lot(size: int, audited: int, found: int, delta: float) -> LotCertificate:
+    """The exact certificate of a lot by the hypergeometric distribution; no assumption but that the audit was drawn at random.
+
+    The largest number M of wrong labels in the lot for which finding as few as `found` among `audited` has a chance above
+    delta; those found are mended, M - found may remain. Raises ValueError for impossible counts.
+
+    Source: exact inversion of the hypergeometric tail (Katz, 1953).
+    """
+    if not 0 <= found <= audited <= size:
+        raise ValueError(f"0 ≤ found ≤ audited ≤ size does not hold: found {found}, audited {audited}, size {size}")
+    if not 0 < delta < 1:
+        raise ValueError(f"delta must lie strictly between 0 and 1, not {delta}")
+    low, high = found, size - (audited - found)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if stats.hypergeom.cdf(found, size, middle, audited) > delta:
+            low = middle
+        else:
+            high = middle - 1
+    return LotCertificate(size=size, audited=audited, found=found, delta=delta, wrong_at_most=low - found)

@@ -1,0 +1,178 @@
+"""From which score on may the model stand alone? Learn-then-Test with exact binomial p-values and two fixed-sequence chains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streamlabel.gate.binomial import least_count, p_value, upper_bound
+
+Scores = npt.NDArray[np.float64]
+
+_STEPS = 50
+_SECOND_CHAIN_STEPS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Regions of the score, from the most certain share of the stream to all of it.
+
+    Region j holds the scores from `thresholds[j]` on: the share `shares[j]` of the stream, as far as the scores tell from
+    which the grid was made. It must not depend on any error of the evidence that is tested on it.
+    """
+
+    shares: npt.NDArray[np.float64]
+    thresholds: Scores
+
+    @classmethod
+    def of_stream(cls, scores: Scores, steps: int = _STEPS) -> Grid:
+        """The grid of scores that are not themselves evidence. Equal scores are taken into a region together or not at all."""
+        shares = np.arange(1, steps + 1) / steps
+        ordered = np.sort(np.asarray(scores, dtype=np.float64))
+        places = np.clip(np.floor((1 - shares) * len(ordered) + 1e-9).astype(np.int64), 0, len(ordered) - 1)
+        return cls(shares, ordered[places])
+
+    def expect(self, scores: Scores) -> npt.NDArray[np.float64]:
+        """The error rate of each region that scores of the stream stand for, where each is the chance to be right."""
+        ordered = np.sort(np.asarray(scores, dtype=np.float64))
+        below = np.searchsorted(ordered, self.thresholds, side="left")
+        risks = np.concatenate(([0.0], np.cumsum(1 - ordered)))
+        return np.asarray((risks[-1] - risks[below]) / np.maximum(len(ordered) - below, 1))
+
+    @classmethod
+    def of_evidence(cls, scores: Scores, steps: int = _STEPS) -> Grid:
+        """The grid of the very scores whose errors are tested.
+
+        Region j begins right above the order statistic that it is made from: given that value, the items above it are
+        independent draws of the region, so the binomial test stays exact, at the price of one item.
+        """
+        grid = cls.of_stream(scores, steps)
+        thresholds = np.nextafter(grid.thresholds, np.inf)
+        # Nothing lies below the lowest score: the whole stream is a region that needs no order statistic.
+        thresholds[-1] = grid.thresholds[-1]
+        return cls(grid.shares, thresholds)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Evidence in each region of a grid: `counts[j]` labelled items, `errors[j]` of them wrong."""
+
+    counts: npt.NDArray[np.int64]
+    errors: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, grid: Grid, scores: Scores, wrong: npt.NDArray[np.bool_]) -> Tally:
+        """The evidence `wrong`, each with its score, counted in all regions at once."""
+        order = np.argsort(scores, kind="stable")
+        ordered = np.asarray(scores, dtype=np.float64)[order]
+        below = np.searchsorted(ordered, grid.thresholds, side="left")
+        wrong_below = np.concatenate(([0], np.cumsum(np.asarray(wrong, dtype=np.int64)[order])))
+        return cls(
+            counts=(len(ordered) - below).astype(np.int64),
+            errors=(wrong_below[-1] - wrong_below[below]).astype(np.int64),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """With probability 1 - delta over the evidence: of what scores `threshold` or more, at most the share alpha is wrong.
+
+    It holds for the stream that the evidence was drawn from, by coins that do not know the record. `bound` is the error
+    rate that the evidence itself rules out, at the level it was tested at; it is at most alpha.
+    """
+
+    threshold: float
+    share: float
+    alpha: float
+    delta: float
+    count: int
+    errors: int
+    bound: float
+
+
+def chain_starts(
+    grid: Grid, count: int, alpha: float, delta: float, expected: npt.NDArray[np.float64] | None = None
+) -> tuple[int, ...]:
+    """Where the two chains begin, from the number of items in evidence alone, never from their errors.
+
+    With `expected` error rates of the regions, from a model of errors that never saw the evidence, the first chain begins where a
+    certificate is most likely. Without, it begins at the smallest region that can be expected to hold twice the least evidence. The
+    second begins twenty percent of the stream further: confident errors at the top stop one chain, not both.
+    """
+    held = grid.shares * count
+    least = least_count(alpha, delta)
+    if expected is None:
+        possible = held >= 2 * least
+        first = int(np.argmax(possible))
+    else:
+        possible = held >= least
+        clearance = (alpha - expected) * np.sqrt(held / (expected * (1 - expected) + 1 / least))
+        first = int(np.argmax(np.where(possible, clearance, -np.inf)))
+    if not possible.any():
+        return ()
+    step = max(1, round(_SECOND_CHAIN_STEPS * len(grid.shares) / _STEPS))
+    return tuple(start for start in (first, first + step) if start < len(grid.shares))
+
+
+def walk(p_values: npt.NDArray[np.float64], starts: tuple[int, ...], delta: float) -> tuple[int, float] | None:
+    """The largest region that the chains reach, and the level at which it passed; None where nothing passes.
+
+    Each chain has an equal part of `delta` and goes from its start to larger regions while their p-values are at most that.
+    A chain that comes to the start of the next hands its part over: from there on both parts count. The chance to pass any
+    region whose null hypothesis is true is at most `delta`, whatever the dependence.
+
+    Source: fixed sequences with several starts, as a sequentially rejective graph (Bretz, Maurer, Brannath and Posch, 2009).
+    """
+    reached: tuple[int, float] | None = None
+    level = 0.0
+    for number, start in enumerate(starts):
+        level += delta / len(starts)
+        end = starts[number + 1] if number + 1 < len(starts) else len(p_values)
+        passed = _passed(p_values[start:], level)
+        if passed:
+            reached = (start + passed - 1, level)
+        if start + passed < end:
+            # It does not come to the next start: the next chain is alone.
+            level = 0.0
+    return reached
+
+
+def _passed(p_values: npt.NDArray[np.float64], level: float) -> int:
+    """How many pass before the first that fails."""
+    failed = np.flatnonzero(p_values > level)
+    return int(failed[0]) if len(failed) else len(p_values)
+
+
+def certify_region(
+    grid: Grid,
+    tally: Tally,
+    count: int,
+    *,
+    alpha: float,
+    delta: float,
+    expected: npt.NDArray[np.float64] | None = None,
+) -> Certificate | None:
+    """The certificate of the largest region that the evidence supports; None where it supports none.
+
+    `count` is the number of items in evidence, inside and outside the regions; `expected` is as for `chain_starts`. The
+    chance to certify any region whose error rate is above alpha is at most delta. Nothing is assumed about how the error
+    rate changes with the score.
+
+    Source: Learn-then-Test (Angelopoulos et al., 2021).
+    """
+    starts = chain_starts(grid, count, alpha, delta, expected)
+    found = walk(p_value(tally.errors, tally.counts, alpha), starts, delta)
+    if found is None:
+        return None
+    reached, level = found
+    return Certificate(
+        threshold=float(grid.thresholds[reached]),
+        share=float(grid.shares[reached]),
+        alpha=alpha,
+        delta=delta,
+        count=int(tally.counts[reached]),
+        errors=int(tally.errors[reached]),
+        bound=float(upper_bound(tally.errors[reached], tally.counts[reached], level)),
+    )
