@@ -1,0 +1,97 @@
+"""What a prediction tells of its own correctness: the inputs of the error model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float64]
+
+NEAR, NEARER = 10, 3
+# Embeddings become whole numbers of this many steps per unit of their largest value: sums of products are then exact in
+# float64, whatever order a machine adds them in, and a score replays bit for bit.
+_STEPS = 1 << 15
+_LOG_ODDS_LIMIT = 16.0
+_LEAST = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Records whose true class is known, as points to compare with.
+
+    `projection` [d, r] of whole numbers takes an embedding into the space of `points` [m, r], unit vectors in steps;
+    `classes` [m] are places in the taxonomy. `embedding_scale` is the largest value of an embedding that is told apart.
+    """
+
+    projection: Matrix
+    points: Matrix
+    classes: npt.NDArray[np.int64]
+    embedding_scale: float
+
+    def place(self, embeddings: Matrix) -> Matrix:
+        """Embeddings [n, d] as unit vectors in steps, [n, r]."""
+        steps = np.rint(np.clip(embeddings / self.embedding_scale, -1, 1) * _STEPS)
+        return to_unit_steps(steps @ self.projection)
+
+
+def to_unit_steps(vectors: Matrix) -> Matrix:
+    """Rows scaled to length one and rounded to steps; a zero row stays zero."""
+    largest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-30)
+    shrunk = np.rint(vectors / largest * _STEPS)
+    lengths = np.sqrt((shrunk * shrunk).sum(axis=1, keepdims=True))
+    return np.asarray(np.rint(shrunk / np.maximum(lengths, 1.0) * _STEPS))
+
+
+def tempered(probabilities: Matrix, classes: int, temperature: float) -> Matrix:
+    """The best candidates' probabilities at a temperature, [n, c] of `classes` classes; the rest share what is left evenly.
+
+    At temperature 1 nothing changes. Source: temperature scaling (Guo et al., 2017).
+    """
+    if temperature == 1.0:
+        return probabilities
+    logs = np.log(np.maximum(probabilities, _LEAST)) / temperature
+    top = logs.max(axis=1, keepdims=True)
+    mass = np.exp(logs - top)
+    total = mass.sum(axis=1, keepdims=True)
+    others = classes - probabilities.shape[1]
+    if others > 0:
+        rest = np.maximum(1 - probabilities.sum(axis=1, keepdims=True), 0.0) / others
+        total = total + others * np.exp(np.log(np.maximum(rest, _LEAST)) / temperature - top)
+    return np.asarray(mass / total)
+
+
+def plain_features(probabilities: Matrix, classes: int) -> Matrix:
+    """Log-odds of the best candidate, its margin, the second and the entropy, [n, 4]; from probabilities [n, c], best first."""
+    first = probabilities[:, 0]
+    second = probabilities[:, 1] if probabilities.shape[1] > 1 else np.zeros_like(first)
+    odds = np.log(np.maximum(first, _LEAST)) - np.log(np.maximum(1 - first, _LEAST))
+    others = max(classes - probabilities.shape[1], 1)
+    rest = np.maximum(1 - probabilities.sum(axis=1), 0.0) / others
+    entropy = -(probabilities * np.log(np.maximum(probabilities, _LEAST))).sum(axis=1)
+    entropy = entropy - others * rest * np.log(np.maximum(rest, _LEAST))
+    return np.column_stack((np.clip(odds, -_LOG_ODDS_LIMIT, _LOG_ODDS_LIMIT), first - second, second, entropy))
+
+
+def neighbour_features(
+    placed: Matrix, predicted: npt.NDArray[np.int64], neighbours: Neighbours, *, leave_out: bool = False
+) -> Matrix:
+    """How the nearest known records agree with the predicted class, and how near they are; [n, 4].
+
+    Shares of the 10 and of the 3 nearest that are of the predicted class, cosine to the nearest, and mean cosine to the 10.
+    With `leave_out` the rows are the points themselves, and none counts as its own neighbour.
+    """
+    near = min(NEAR, len(neighbours.points) - leave_out)
+    likeness = (placed @ neighbours.points.T) / (_STEPS * _STEPS)
+    if leave_out:
+        np.fill_diagonal(likeness, -2.0)
+    # Equal likeness is broken by the place in the list, so that the answer is one.
+    nearest = np.argpartition(-likeness, near - 1, axis=1)[:, :near] if near < likeness.shape[1] else None
+    if nearest is None:
+        nearest = np.broadcast_to(np.arange(likeness.shape[1]), likeness.shape).copy()
+    values = np.take_along_axis(likeness, nearest, axis=1)
+    order = np.lexsort((nearest, -values), axis=1)
+    nearest, values = np.take_along_axis(nearest, order, axis=1), np.take_along_axis(values, order, axis=1)
+    agree = neighbours.classes[nearest] == predicted[:, None]
+    return np.column_stack((agree.mean(axis=1), agree[:, :NEARER].mean(axis=1), values[:, 0], values.mean(axis=1)))

@@ -1,0 +1,296 @@
+"""The life of one gate: evidence goes in, certificates come out, and both go when the stream becomes another one.
+
+    COLD ──certificate──▶ CERTIFIED ──inputs changed, or evidence gone──▶ SUSPENDED ──certificate──▶ CERTIFIED
+                              └──errors rise: alarm, or guard spent──▶ REVOKED ──certificate──▶ CERTIFIED
+
+Only records of the calibration lane are evidence; only from the present epoch, which begins anew with each suspension and
+revocation. Nothing here knows the time or draws chance: the same calls give the same gates.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streamlabel.core.control import GateState
+from streamlabel.gate.alarm import HarmAlarm
+from streamlabel.gate.binomial import least_count
+from streamlabel.gate.disagreement import BEFORE, EVERY, SCALES, compare_answers
+from streamlabel.gate.drift import InputWatch
+from streamlabel.gate.expansion import Expansion
+from streamlabel.gate.fit import fit_scorer, left_out_scores
+from streamlabel.gate.guard import PriceGuard
+from streamlabel.gate.policy import GatePolicy
+from streamlabel.gate.sample import Rows, Sample
+from streamlabel.gate.scorer import Scorer
+from streamlabel.gate.sequence import Certificate, Grid, Tally, certify_region, chain_starts
+
+CLOSED = math.inf
+# Where hardly anything can pass, this share of the stream is what evidence is gathered for.
+_LEAST_SHARE = 0.04
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """A step in the life of a gate, with the evidence for it; `place` counts records of the stream."""
+
+    place: int
+    state: GateState
+    reason: str
+    threshold: float = CLOSED
+    count: int = 0
+    errors: int = 0
+    suspect_from: int | None = None
+
+
+class Keeper:
+    """Keeps one gate: for one project and one model version."""
+
+    def __init__(self, policy: GatePolicy) -> None:
+        self.policy = policy
+        self.state = GateState.COLD
+        self.scorer = Scorer()
+        self._taught: Rows | None = None
+        self.certificate: Certificate | None = None
+        self.epoch = 0
+        self.place = 0
+        self.transitions: list[Transition] = []
+        self.window = Sample(policy.longest_window)
+        self._buffer = Sample(policy.buffer)
+        self._training = Sample(policy.training_count)
+        self._answers = 0
+        self._fitted = 0
+        self._looked = 0
+        self._certified = 0
+        self._watch = InputWatch()
+        self._answered = Sample(BEFORE + SCALES[-1])
+        self._uncompared = 0
+        self._expansion: Expansion | None = None
+        self._guard = PriceGuard(alpha=policy.alpha, rate=policy.guard_rate)
+        self._alarm = HarmAlarm(policy.alpha, policy.alarm_limit)
+        self._passable: list[int] = []
+
+    @property
+    def lane_rate(self) -> float:
+        """The share of the next records that goes to the calibration lane; known before they are."""
+        if self.state is not GateState.CERTIFIED:
+            return self.policy.closed_rate
+        growing = len(self.window) < self.policy.growing_count
+        return self.policy.growing_rate if growing else self.policy.lane_rate
+
+    @property
+    def threshold(self) -> float:
+        """The score from which on records pass: that of the certificate, or what the guard leaves of it."""
+        if self.certificate is None:
+            return CLOSED
+        if self._guard.cap >= self.certificate.share:
+            return self.certificate.threshold
+        buffered = self._buffer.rows()
+        if buffered is None or self._guard.spent:
+            return CLOSED
+        return max(self.certificate.threshold, float(np.quantile(buffered.scores, 1 - self._guard.cap)))
+
+    @property
+    def guard_cap(self) -> float:
+        """The share of the stream that the guard lets pass at most."""
+        return self._guard.cap
+
+    def see(self, rows: Rows, lane: npt.NDArray[np.bool_]) -> None:
+        """Records of the stream in their order, scored by the present scorer; `lane` says which are in the calibration lane."""
+        self.place = int(rows.places[-1]) + 1
+        self._buffer.add(rows.take(~lane))
+        change = self._watch.observe(rows.predictions)
+        if change is not None:
+            reason = f"inputs changed: p = {change.p_value:.1e} over the last {change.records} records"
+            self._close(GateState.SUSPENDED, reason, since=self.place - change.records)
+
+    def calibrate(self, rows: Rows, passable: npt.NDArray[np.bool_]) -> None:
+        """Answers to calibration records, in the order of the stream and without a gap; `passable`: those that would have passed."""
+        current = rows.places >= self.epoch
+        rows, passable = rows.take(current), passable[current]
+        if not len(rows):
+            return
+        retired = self.window.add(rows)
+        if retired is not None:
+            self.learn(retired)
+        if self._expansion is not None:
+            self._expansion.observe(rows.scores, rows.wrong)
+        if self.state is GateState.CERTIFIED:
+            self._weigh(rows.take(passable))
+
+    def learn(self, rows: Rows) -> None:
+        """Answers that are not evidence, to fit the next scorer to."""
+        self._training.add(rows)
+        self._answers += len(rows)
+
+    def compare(self, rows: Rows) -> None:
+        """All answers of the lately seen records, evidence or not: whether people contradict the model more than they did."""
+        current = rows.take(rows.places >= self.epoch)
+        self._answered.add(current)
+        self._uncompared += len(current)
+        if self.state is not GateState.CERTIFIED or self._uncompared < EVERY:
+            return
+        self._uncompared = 0
+        answered = self._answered.rows()
+        if answered is None:
+            return
+        found = compare_answers(answered)
+        if found is not None:
+            reason = f"people contradict the model more: p = {found.p_value:.1e} over the last {found.answers} answers"
+            self._close(GateState.SUSPENDED, reason, since=found.since)
+
+    @property
+    def look_is_due(self) -> bool:
+        """Whether it is time for a planned look."""
+        certified = self.state is GateState.CERTIFIED
+        return self.place - self._looked >= (self.policy.look_every if certified else self.policy.closed_look_every)
+
+    def look(self) -> None:
+        """A planned look: a new scorer is fitted if that is due, and all evidence is tested under it.
+
+        A scorer under which nothing can be certified is not taken while there is a certificate under another. Where nothing new can be
+        certified at all, the certificate stays until its time is over, or until recent evidence speaks against it.
+        """
+        self._looked = self.place
+        before = self.scorer, self._taught
+        fitted = self._refit()
+        found = self._test()
+        if found is not None:
+            self._certify(found)
+            return
+        if self.certificate is None:
+            return
+        if fitted:
+            self._take(*before)
+        if not self._is_sound(self.certificate):
+            # The stream need not be another one: what is known stays, and more is asked for.
+            self.state, self.certificate = GateState.SUSPENDED, None
+            self._tell(self.state, "the evidence supports it no longer")
+
+    def _test(self) -> Certificate | None:
+        buffered, evidence = self._buffer.rows(), self._evidence()
+        policy = self.policy
+        if buffered is None or evidence is None or len(evidence) < least_count(policy.alpha, policy.delta):
+            return None
+        grid = Grid.of_stream(buffered.scores)
+        tally = Tally.of(grid, evidence.scores, evidence.wrong)
+        # Only the fitted score is a chance to be right.
+        expected = grid.expect(buffered.scores) if self.scorer.weights else None
+        found = certify_region(
+            grid, tally, len(evidence), alpha=policy.alpha, delta=policy.delta * policy.exact_share, expected=expected
+        )
+        wider = self._expand(grid, evidence, expected)
+        return wider if wider is not None and (found is None or wider.threshold < found.threshold) else found
+
+    def _is_sound(self, certificate: Certificate) -> bool:
+        """Whether a certificate of an earlier look may stay."""
+        evidence = self._evidence()
+        if evidence is None or self.place - self._certified >= self.policy.lifetime:
+            return False
+        inside = evidence.scores >= certificate.threshold
+        return bool(evidence.wrong[inside].sum() <= self.policy.alpha * inside.sum())
+
+    def _evidence(self) -> Rows | None:
+        """The latest calibration records: fewer follow a stream that changes slowly, more certify a small share of it."""
+        rows = self.window.rows()
+        if rows is None:
+            return None
+        policy = self.policy
+        share = self.certificate.share if self.certificate is not None else _LEAST_SHARE
+        wanted = max(policy.window, round(8 * least_count(policy.alpha, policy.delta) / share))
+        return rows.take(slice(max(0, len(rows) - wanted), None))
+
+    def _expand(self, grid: Grid, evidence: Rows, expected: npt.NDArray[np.float64] | None) -> Certificate | None:
+        policy = self.policy
+        delta = policy.delta * (1 - policy.exact_share)
+        if delta <= 0:
+            return None
+        if self._expansion is None:
+            starts = chain_starts(grid, len(evidence), policy.alpha, delta, expected)
+            self._expansion = Expansion(grid, starts, alpha=policy.alpha, delta=delta)
+            self._expansion.observe(evidence.scores, evidence.wrong)
+        return self._expansion.certificate(Tally.of(self._expansion.grid, evidence.scores, evidence.wrong))
+
+    def _certify(self, found: Certificate) -> None:
+        if self.state is not GateState.CERTIFIED:
+            self._alarm = HarmAlarm(self.policy.alpha, self.policy.alarm_limit)
+            self._passable = []
+        known = self.certificate
+        self.state, self.certificate, self._certified = GateState.CERTIFIED, found, self.place
+        if known is None or known.threshold != found.threshold:
+            self._tell(GateState.CERTIFIED, "certified")
+
+    def _refit(self) -> bool:
+        policy = self.policy
+        if self._answers < max(policy.first_fit_count, self._fitted * policy.refit_growth):
+            return False
+        training = self._training.rows()
+        if training is None:
+            return False
+        self._fitted = self._answers
+        self._take(fit_scorer(training.predictions, training.truth, training.weight), training)
+        return True
+
+    def _take(self, scorer: Scorer, taught: Rows | None) -> None:
+        """From now on this is the scorer; `taught` are the answers it was fitted to."""
+        self.scorer, self._taught = scorer, taught
+        for sample in (self._buffer, self.window, self._answered):
+            rows = sample.rows()
+            if rows is not None:
+                sample.rescore(scorer.score(rows.predictions))
+        self._expansion = None
+        answered = self._answered.rows()
+        if taught is None or answered is None:
+            return
+        # What it was fitted to looks better known to it than it was: those answers count as if each had been left out.
+        left_out = dict(zip(taught.places.tolist(), left_out_scores(scorer, taught.predictions).tolist(), strict=True))
+        known = zip(answered.places.tolist(), answered.scores.tolist(), strict=True)
+        self._answered.rescore(np.array([left_out.get(place, score) for place, score in known]))
+
+    def _weigh(self, rows: Rows) -> None:
+        """Calibration records that would have passed: what they cost, and whether they speak of a change."""
+        for place, wrong in zip(rows.places.tolist(), rows.wrong.tolist(), strict=True):
+            self._passable.append(place)
+            if self._alarm.observe(wrong):
+                since = self._passable[-min(self._alarm.since, len(self._passable))]
+                self._close(GateState.REVOKED, f"errors rose: evidence {self._alarm.value:.0f} to 1", since=since)
+                return
+            if self._guard.observe(wrong):
+                self._close(GateState.REVOKED, "the guard is spent", since=self.epoch)
+                return
+
+    def _close(self, state: GateState, reason: str, *, since: int) -> None:
+        """Nothing passes any more until there is new evidence; the stream is taken to have changed at `since`."""
+        certified = self.state is GateState.CERTIFIED
+        if certified or self.state is GateState.COLD:
+            self.state = state if certified else GateState.COLD
+        if state is GateState.REVOKED:
+            self._guard = PriceGuard(alpha=self.policy.alpha, cap=0.5, rate=self.policy.guard_rate)
+        self.certificate = None
+        self._tell(self.state, reason, suspect_from=since if certified else None)
+        # Evidence counts from here on, not from where the change is guessed to lie: guessing used the same records.
+        self.epoch = self.place
+        self.window.forget_before(self.epoch)
+        self._buffer.forget_before(since)
+        self._training.forget_before(since - self.policy.recall_count)
+        self._answers, self._fitted = len(self._training), 0
+        self._expansion = None
+        self._watch.begin()
+        self._answered.forget_before(self.place)
+
+    def _tell(self, state: GateState, reason: str, *, suspect_from: int | None = None) -> None:
+        found = self.certificate
+        self.transitions.append(
+            Transition(
+                place=self.place,
+                state=state,
+                reason=reason,
+                threshold=self.threshold,
+                count=found.count if found else 0,
+                errors=found.errors if found else 0,
+                suspect_from=suspect_from,
+            )
+        )

@@ -1,0 +1,119 @@
+"""The latest rows of a stream, as many as are wanted and no more."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from streamlabel.gate.scorer import Predictions, Selection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Predictions by their places in the stream, each with the score that it got.
+
+    `truth` are the classes that people gave, -1 where nobody was asked; `weight` undoes that some were more likely to be
+    asked than others.
+    """
+
+    predictions: Predictions
+    places: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+    truth: npt.NDArray[np.int64]
+    weight: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def wrong(self) -> npt.NDArray[np.bool_]:
+        """Where the model's answer is not that of the people."""
+        return np.asarray(self.predictions.predicted != self.truth)
+
+    def take(self, rows: Selection) -> Rows:
+        """Some of the rows."""
+        return Rows(
+            predictions=self.predictions.take(rows),
+            places=self.places[rows],
+            scores=self.scores[rows],
+            truth=self.truth[rows],
+            weight=self.weight[rows],
+        )
+
+
+def join(parts: list[Rows]) -> Rows:
+    """All rows of all parts, in order; at least one part."""
+    first = parts[0].predictions
+    embeddings = None
+    if first.embeddings is not None:
+        embeddings = np.concatenate(
+            [part.predictions.embeddings for part in parts if part.predictions.embeddings is not None]
+        )
+    predictions = Predictions(
+        np.concatenate([part.predictions.probabilities for part in parts]),
+        np.concatenate([part.predictions.predicted for part in parts]),
+        first.classes,
+        embeddings,
+    )
+    return Rows(
+        predictions=predictions,
+        places=np.concatenate([part.places for part in parts]),
+        scores=np.concatenate([part.scores for part in parts]),
+        truth=np.concatenate([part.truth for part in parts]),
+        weight=np.concatenate([part.weight for part in parts]),
+    )
+
+
+class Sample:
+    """Keeps the last `capacity` rows that were added."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._parts: deque[Rows] = deque()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, rows: Rows) -> Rows | None:
+        """Takes rows in, in the order of the stream; gives back those that had to go."""
+        if not len(rows):
+            return None
+        self._parts.append(rows)
+        self._count += len(rows)
+        gone: list[Rows] = []
+        while self._count > self._capacity:
+            excess = self._count - self._capacity
+            oldest = self._parts.popleft()
+            if len(oldest) > excess:
+                self._parts.appendleft(oldest.take(slice(excess, None)))
+                oldest = oldest.take(slice(0, excess))
+            self._count -= len(oldest)
+            gone.append(oldest)
+        return join(gone) if gone else None
+
+    def rows(self) -> Rows | None:
+        """What is kept, oldest first; None if nothing is."""
+        if len(self._parts) > 1:
+            self._parts = deque([join(list(self._parts))])
+        return self._parts[0] if self._parts else None
+
+    def forget_before(self, place: int) -> None:
+        """Lets go of what lies before `place` in the stream."""
+        self._keep(lambda rows: rows.take(rows.places >= place))
+
+    def rescore(self, scores: npt.NDArray[np.float64]) -> None:
+        """Gives all rows other scores, in order."""
+        self._keep(lambda rows: replace(rows, scores=scores))
+
+    def _keep(self, change: Callable[[Rows], Rows]) -> None:
+        whole = self.rows()
+        if whole is None:
+            return
+        kept = change(whole)
+        self._parts = deque([kept] if len(kept) else [])
+        self._count = len(kept)

@@ -1,0 +1,191 @@
+"""The life of a gate on streams that are known: it certifies, follows, closes and forgets as it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from streamlabel.core.control import GateState
+from streamlabel.gate.keeper import Keeper
+from streamlabel.gate.policy import GatePolicy
+from streamlabel.gate.sample import Rows, Sample
+from streamlabel.gate.scorer import Predictions
+
+POLICY = GatePolicy(alpha=0.05, delta=0.05)
+
+
+@dataclass
+class Life:
+    """A keeper and everything that came to pass."""
+
+    keeper: Keeper
+    seed: int = 0
+    place: int = 0
+    passed: list[bool] = field(default_factory=list)
+    wrong: list[bool] = field(default_factory=list)
+    lane: list[int] = field(default_factory=list)
+
+    def live(self, count: int, *, error: float = 0.01, size: int = 25, sharp: float = 6.0) -> None:
+        """`count` records; the surest 60 % are wrong with probability `error`, the others with 0.4."""
+        keeper = self.keeper
+        for _ in range(count // size):
+            chance = np.random.default_rng((self.seed, self.place))
+            margin = chance.beta(sharp, 2, size)
+            first = 0.5 + margin / 2
+            truth = np.where(chance.random(size) < np.where(margin > 0.68, error, 0.4), 1, 0)
+            predictions = Predictions(np.column_stack((first, 1 - first)), np.zeros(size, dtype=np.int64), 2)
+            rate, threshold = keeper.lane_rate, keeper.threshold
+            scores = keeper.scorer.score(predictions)
+            lane, passable = chance.random(size) < rate, scores >= threshold
+            places = np.arange(self.place, self.place + size)
+            rows = Rows(predictions=predictions, places=places, scores=scores, truth=truth, weight=np.ones(size))
+            keeper.see(rows, lane)
+            keeper.calibrate(rows.take(lane), passable[lane])
+            keeper.learn(rows.take(~lane & ~passable))
+            if keeper.look_is_due:
+                keeper.look()
+            self.place += size
+            self.passed += (passable & ~lane).tolist()
+            self.wrong += (truth == 1).tolist()
+            self.lane += places[lane].tolist()
+
+    def error(self, begin: int = 0) -> float:
+        passed, wrong = np.array(self.passed[begin:]), np.array(self.wrong[begin:])
+        return float((passed & wrong).sum() / max(1, passed.sum()))
+
+    def states(self) -> list[GateState]:
+        return [each.state for each in self.keeper.transitions]
+
+
+@pytest.fixture
+def life() -> Life:
+    return Life(Keeper(POLICY))
+
+
+def test_nothing_passes_before_there_is_evidence(life: Life) -> None:
+    assert (life.keeper.state, life.keeper.lane_rate) == (GateState.COLD, POLICY.closed_rate)
+    life.live(100)
+    assert not any(life.passed)
+    assert life.keeper.threshold == np.inf
+
+
+def test_a_gate_opens_and_keeps_its_promise(life: Life) -> None:
+    life.live(8000)
+    assert life.keeper.state is GateState.CERTIFIED
+    assert GateState.SUSPENDED not in life.states()
+    assert np.mean(life.passed[4000:]) > 0.45
+    assert life.error() <= 0.05
+    assert life.keeper.lane_rate == POLICY.lane_rate
+    assert 0.03 < np.mean(np.array(life.lane) >= 6000) * len(life.lane) / 2000 < 0.08
+    certificate = life.keeper.certificate
+    assert certificate is not None
+    assert certificate.bound <= 0.05
+    assert certificate.delta <= 0.05
+
+
+def test_the_same_calls_give_the_same_gates() -> None:
+    first, second = Life(Keeper(POLICY)), Life(Keeper(POLICY))
+    first.live(6000)
+    second.live(6000)
+    assert first.keeper.transitions == second.keeper.transitions
+    assert first.passed == second.passed
+
+
+def test_errors_that_rise_revoke_it_and_the_labels_since_are_suspect(life: Life) -> None:
+    life.live(8000)
+    life.live(3000, error=0.5)
+    revoked = next(each for each in life.keeper.transitions if each.state is GateState.REVOKED)
+    assert 8000 < revoked.place < 8800
+    assert revoked.suspect_from is not None
+    assert 7500 <= revoked.suspect_from <= 8400
+    assert revoked.threshold == np.inf
+    assert life.keeper.epoch >= revoked.place
+    after = np.array(life.passed[revoked.place : revoked.place + 300])
+    assert not after.any()
+
+
+def test_it_opens_again_on_what_came_after_the_change(life: Life) -> None:
+    life.live(8000)
+    life.live(1000, error=0.5)
+    closed = life.keeper.transitions[-1].place
+    life.live(6000)
+    assert life.keeper.state is GateState.CERTIFIED
+    again = next(each for each in life.keeper.transitions if each.place > closed and each.state is GateState.CERTIFIED)
+    assert again.count <= len([place for place in life.lane if closed <= place <= again.place])
+    # The guard gives no full credit after it was broken.
+    assert life.keeper.guard_cap <= 1.0
+
+
+def test_inputs_that_change_suspend_it_before_errors_tell(life: Life) -> None:
+    life.live(8000)
+    life.live(500, sharp=2.0)
+    suspended = next(each for each in life.keeper.transitions if each.state is GateState.SUSPENDED)
+    assert 8000 < suspended.place <= 8200
+    assert "inputs changed" in suspended.reason
+
+
+def test_evidence_is_never_taught_and_never_older_than_the_epoch(life: Life) -> None:
+    taught: list[int] = []
+    learn = life.keeper.learn
+
+    def spy(rows: Rows) -> None:
+        taught.extend(rows.places.tolist())
+        learn(rows)
+
+    life.keeper.learn = spy  # type: ignore[method-assign]
+    life.live(6000)
+    evidence = life.keeper.window.rows()
+    assert evidence is not None
+    assert not set(taught) & set(evidence.places.tolist())
+    life.live(2000, error=0.5)
+    evidence = life.keeper.window.rows()
+    assert evidence is not None
+    assert (evidence.places >= life.keeper.epoch).all()
+
+
+def test_answers_to_records_from_before_the_epoch_are_no_evidence(life: Life) -> None:
+    life.live(8000)
+    life.live(1000, error=0.5)
+    before = len(life.keeper.window)
+    predictions = Predictions(np.array([[0.99, 0.01]]), np.array([0]), 2)
+    late = Rows(
+        predictions=predictions,
+        places=np.array([life.keeper.epoch - 1]),
+        scores=np.array([0.98]),
+        truth=np.array([0]),
+        weight=np.ones(1),
+    )
+    life.keeper.calibrate(late, np.array([True]))
+    assert len(life.keeper.window) == before
+
+
+def test_a_sample_keeps_the_latest_and_gives_back_the_rest() -> None:
+    def rows(begin: int, end: int) -> Rows:
+        count = end - begin
+        predictions = Predictions(np.full((count, 2), 0.5), np.zeros(count, dtype=np.int64), 2)
+        return Rows(
+            predictions=predictions,
+            places=np.arange(begin, end),
+            scores=np.zeros(count),
+            truth=np.zeros(count, dtype=np.int64),
+            weight=np.ones(count),
+        )
+
+    sample = Sample(10)
+    assert sample.rows() is None
+    assert sample.add(rows(0, 8)) is None
+    gone = sample.add(rows(8, 15))
+    assert gone is not None
+    assert gone.places.tolist() == [0, 1, 2, 3, 4]
+    gone = sample.add(rows(15, 40))
+    assert gone is not None
+    assert gone.places.tolist() == list(range(5, 30))
+    sample.forget_before(36)
+    kept = sample.rows()
+    assert kept is not None
+    assert kept.places.tolist() == [36, 37, 38, 39]
+    assert len(sample) == 4
+    sample.forget_before(100)
+    assert sample.rows() is None
