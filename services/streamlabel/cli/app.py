@@ -38,6 +38,8 @@ COMMANDS = {
     "review": ("review", "services"),
     "labels": ("labels",),
     "dead-letters": ("dead_letters",),
+    "certify": ("certify",),
+    "simulate": ("simulate",),
     "ingest": ("services",),
     "inference": ("services",),
     "routing": ("services",),

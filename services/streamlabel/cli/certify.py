@@ -1,0 +1,106 @@
+"""`streamlabel certify scores`: from which score on a model may label alone, without a stack."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from streamlabel.cli.evidence_files import read_scores
+from streamlabel.cli.output_files import check_plot, save_json, save_plot
+from streamlabel.errors import ConfigurationError
+from streamlabel.gate import Certified
+from streamlabel.gate import certify as certify_scores
+
+AlphaOption = Annotated[
+    float, typer.Option("--alpha", help="Largest share of wrong labels among those that the model sets alone.")
+]
+DeltaOption = Annotated[float, typer.Option("--delta", help="The chance that the promise is broken.")]
+JsonOption = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="OUT", help="Write the result as JSON; -: to stdout.", show_default=False),
+]
+PlotOption = Annotated[
+    Path | None, typer.Option("--plot", metavar="OUT.png", help="Draw it (PNG, SVG or PDF).", show_default=False)
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `certify` to the command line."""
+    certify = typer.Typer(help="Certificates of labels that nobody looked at.", no_args_is_help=True)
+    # With one command only, Typer would leave its name out.
+    certify.callback()(lambda: None)
+    certify.command("scores")(scores)
+    app.add_typer(certify, name="certify")
+
+
+def scores(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or Parquet, one row a record.", show_default=False)],
+    alpha: AlphaOption,
+    delta: DeltaOption = 0.05,
+    score_column: Annotated[str, typer.Option(help="The column of scores.")] = "score",
+    correct_column: Annotated[
+        str, typer.Option(help="1: the model was right, 0: wrong, empty: nobody looked.")
+    ] = "correct",
+    json_out: JsonOption = None,
+    plot: PlotOption = None,
+) -> None:
+    """Find the score from which on a model may label alone: at most ALPHA wrong, with probability 1 - DELTA.
+
+    The rows with an answer must have been drawn at random, whatever the model said. Rows without one make the
+    coverage more exact. Any score will do; it need not be a probability.
+
+    Examples:
+
+      streamlabel certify scores answers.csv --alpha 0.05
+
+      streamlabel certify scores answers.csv --alpha 0.02 --delta 0.01 --json certificate.json --plot certificate.png
+    """
+    check_plot(plot)
+    given = read_scores(file, score_column, correct_column)
+    try:
+        found = certify_scores(given.scores, given.correct, alpha=alpha, delta=delta, unlabelled=given.unlabelled)
+    except ValueError as error:
+        raise ConfigurationError(f"{file}: {error}") from error
+    if json_out is None or str(json_out) != "-":
+        typer.echo(_told(found))
+    if json_out is not None:
+        save_json(json_out, orjson.dumps(_facts(found), option=orjson.OPT_INDENT_2))
+    if plot is not None:
+        save_plot(plot, found.plot())
+
+
+def _facts(found: Certified) -> dict[str, object]:
+    certificate = found.certificate
+    return {
+        "threshold": found.threshold if math.isfinite(found.threshold) else None,
+        "n": certificate.count if certificate else 0,
+        "k": certificate.errors if certificate else 0,
+        "bound": certificate.bound if certificate else None,
+        "coverage": found.coverage,
+        "certified": certificate is not None,
+        "more_labels_needed": found.more_labels_needed,
+        "alpha": found.alpha,
+        "delta": found.delta,
+    }
+
+
+def _told(found: Certified) -> str:
+    certificate = found.certificate
+    if certificate is not None:
+        return (
+            f"Certified: from score {found.threshold:.6g} on the model may label alone.\n"
+            f"At most {certificate.bound:.2%} of those labels are wrong (allowed: {found.alpha:.2%}), "
+            f"with probability {1 - found.delta:.4g}.\n"
+            f"Evidence: {certificate.errors} wrong among {certificate.count:,} answers. "
+            f"Coverage: {found.coverage:.1%} of all records."
+        )
+    if found.more_labels_needed is None:
+        return (
+            f"Not certified: nowhere do the answers look as if fewer than {found.alpha:.2%} were wrong. "
+            "Allow more errors, or find a better score."
+        )
+    return f"Not certified yet: about {found.more_labels_needed:,} more answers, drawn at random like these, would make it likely."

@@ -1,0 +1,140 @@
+"""`streamlabel simulate`: what the gate would have made of a stream, without a stack."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import orjson
+import typer
+
+from streamlabel.cli.certify import AlphaOption, DeltaOption, JsonOption, PlotOption
+from streamlabel.cli.evidence_files import read_stream
+from streamlabel.cli.output_files import check_plot, save_json, save_plot
+from streamlabel.core.control import GateState
+from streamlabel.errors import ConfigurationError
+from streamlabel.gate import Run, Simulation
+from streamlabel.gate import simulate as simulate_stream
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `simulate` to the command line."""
+    app.command("simulate")(simulate)
+
+
+def simulate(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help=".npz or Parquet, in the order of the stream.", show_default=False)
+    ],
+    alpha: AlphaOption,
+    delta: DeltaOption = 0.05,
+    lane_rate: Annotated[
+        float | None,
+        typer.Option(help="Share of the stream that people always label, in the steady state.", show_default=False),
+    ] = None,
+    annotator_error: Annotated[float, typer.Option(help="Share of people's answers that are wrong.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Makes the same draws again.")] = 0,
+    runs: Annotated[int, typer.Option(min=1, help="Draw coins and annotators' errors so often.")] = 1,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Draw the order anew in each run, too.")] = False,
+    change_at: Annotated[
+        int | None,
+        typer.Option(help="Where the stream is known to change; only to tell the delay.", show_default=False),
+    ] = None,
+    json_out: JsonOption = None,
+    plot: PlotOption = None,
+) -> None:
+    """Put a stream whose truth is known through the gate, by the rules of the services.
+
+    FILE holds `probabilities` [N, K], `labels` [N] (whole numbers below K) and, if there are any, `embeddings` [N, D].
+
+    Examples:
+
+      streamlabel simulate stream.npz --alpha 0.05
+
+      streamlabel simulate stream.npz --alpha 0.05 --runs 100 --shuffle --json runs.json --plot runs.png
+    """
+    check_plot(plot)
+    given = read_stream(file)
+    try:
+        found = simulate_stream(
+            given.probabilities,
+            given.labels,
+            given.embeddings,
+            alpha=alpha,
+            delta=delta,
+            lane_rate=lane_rate,
+            annotator_error=annotator_error,
+            seed=seed,
+            runs=runs,
+            shuffle=shuffle,
+            change_at=change_at,
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"{file}: {error}") from error
+    if json_out is None or str(json_out) != "-":
+        typer.echo(_told(found))
+    if json_out is not None:
+        save_json(json_out, orjson.dumps(_facts(found), option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
+    if plot is not None:
+        save_plot(plot, found.plot())
+
+
+def _facts(found: Simulation) -> dict[str, object]:
+    return {
+        "alpha": found.alpha,
+        "delta": found.delta,
+        "violation_rate": found.violation_rate,
+        "violation_ci": found.violation_ci,
+        "runs": [_run_facts(run) for run in found.runs],
+    }
+
+
+def _run_facts(run: Run) -> dict[str, object]:
+    return {
+        "coverage": run.coverage,
+        "coverage_last_quarter": run.coverage_last_quarter,
+        "error": run.error,
+        "error_last_quarter": run.error_last_quarter,
+        "answers": run.answers,
+        "transitions": [
+            {"index": each.place, "state": each.state.value, "reason": each.reason} for each in run.transitions
+        ],
+        "detection_delay": run.detection_delay,
+        "suspects": run.suspects,
+        "guard": run.guard,
+        "windows": [asdict(window) for window in run.windows],
+    }
+
+
+def _told(found: Simulation) -> str:
+    runs = found.runs
+    first = runs[0]
+    coverage, error = np.mean([run.coverage for run in runs]), np.mean([run.error for run in runs])
+    answers = np.mean([run.answers for run in runs])
+    low, high = found.violation_ci
+    lines = [
+        f"Labelled by the model: {coverage:.1%} of the stream ({np.mean([run.coverage_last_quarter for run in runs]):.1%} "
+        f"in its last quarter); {error:.2%} of them wrong (allowed: {found.alpha:.2%}).",
+        f"People were asked {answers:,.0f} times.",
+    ]
+    if len(runs) > 1:
+        lines.append(
+            f"Runs above alpha: {found.violation_rate:.1%} of {len(runs)} (95 % interval {low:.1%}–{high:.1%})."
+        )
+    closings = [each for each in first.transitions if each.state is not GateState.CERTIFIED]
+    opened = next((each.place for each in first.transitions if each.state is GateState.CERTIFIED), None)
+    lines.append(
+        "It never opened." if opened is None else f"Opened first after {opened:,} records{_of_the_first(runs)}."
+    )
+    lines += [f"  {each.place:>9,}  {each.state.value}: {each.reason}" for each in closings]
+    if first.detection_delay is not None:
+        lines.append(
+            f"The change was noticed after {first.detection_delay:,} records; {first.suspects:,} labels are suspect."
+        )
+    return "\n".join(lines)
+
+
+def _of_the_first(runs: tuple[Run, ...]) -> str:
+    return " (first run)" if len(runs) > 1 else ""

@@ -1,0 +1,126 @@
+"""A certificate for scores and answers at hand, without a stream."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from streamlabel.gate.binomial import p_value
+from streamlabel.gate.checks import LEAST_ROWS, check_levels, checked_scores, refuse_rows
+from streamlabel.gate.sequence import Certificate, Grid, Tally, certify_region
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_LABELS = 10_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certified:
+    """What the answers support.
+
+    `threshold` is infinite and `certificate` None where they support nothing; `coverage` is the share of all scores that would
+    pass. `more_labels_needed` is how many more answers, drawn like these, would make a certificate likely should the error rates stay
+    what they seem to be; 0 where there is one, None where no number of answers would do.
+    """
+
+    alpha: float
+    delta: float
+    threshold: float
+    certificate: Certificate | None
+    coverage: float
+    more_labels_needed: int | None
+    scores: npt.NDArray[np.float64] = field(repr=False)
+    grid: Grid = field(repr=False)
+    tally: Tally = field(repr=False)
+
+    def plot(self) -> Figure:
+        """Error against coverage: what was seen, what is certain, and where the threshold lies. Needs matplotlib."""
+        from streamlabel.gate.plot import plot_certified
+
+        return plot_certified(self)
+
+
+def certify(
+    scores: npt.ArrayLike,
+    correct: npt.ArrayLike,
+    *,
+    alpha: float,
+    delta: float = 0.05,
+    unlabelled: npt.ArrayLike | None = None,
+) -> Certified:
+    """From which score on is at most the share `alpha` wrong, with probability 1 - `delta`?
+
+    `scores` [n] and `correct` [n] (0 or 1) are answers to records that were drawn at random from the stream, whatever their scores;
+    `unlabelled` [m] are scores of others, which make the grid and the coverage more exact. Any score will do; the better
+    it sorts right from wrong, the more passes. Raises ValueError for what cannot be scores and answers.
+
+    >>> import numpy as np
+    >>> chance = np.random.default_rng(0)
+    >>> scores = chance.random(2000)
+    >>> correct = chance.random(2000) < 0.6 + 0.4 * np.sqrt(scores)
+    >>> found = certify(scores, correct, alpha=0.1)
+    >>> found.certificate is not None and found.certificate.bound <= 0.1
+    True
+
+    Source: Learn-then-Test (Angelopoulos et al., 2021), exact binomial p-values, two fixed-sequence chains.
+    """
+    check_levels(alpha, delta)
+    known = checked_scores(scores)
+    right = np.asarray(correct, dtype=np.float64)
+    if right.shape != known.shape:
+        raise ValueError(f"there are {len(known)} scores, but correct has shape {right.shape}")
+    refuse_rows((right != 0) & (right != 1), "correct is neither 0 nor 1:", right)
+    if len(known) < LEAST_ROWS:
+        raise ValueError(f"{len(known)} answers are too few to say anything: give at least {LEAST_ROWS}")
+    others = checked_scores([] if unlabelled is None else unlabelled)
+    # Few scores beside the evidence make a worse grid than the evidence itself.
+    grid = Grid.of_stream(others) if len(others) >= len(known) else Grid.of_evidence(known)
+    tally = Tally.of(grid, known, right == 0)
+    found = certify_region(grid, tally, len(known), alpha=alpha, delta=delta)
+    everything = np.concatenate((known, others))
+    return Certified(
+        alpha=alpha,
+        delta=delta,
+        threshold=math.inf if found is None else found.threshold,
+        certificate=found,
+        coverage=0.0 if found is None else float((everything >= found.threshold).mean()),
+        more_labels_needed=0 if found is not None else _more_labels(tally, len(known), alpha, delta),
+        scores=everything,
+        grid=grid,
+        tally=tally,
+    )
+
+
+def _more_labels(tally: Tally, count: int, alpha: float, delta: float) -> int | None:
+    """The fewest further answers after which some region would pass, were its error rate what it seems to be."""
+    rates = (tally.errors + 0.5) / (tally.counts + 1)
+    held = np.maximum(tally.counts, 1) / count
+    possible = (rates < alpha) & (tally.counts > 0)
+    if not possible.any():
+        return None
+    rates, held = rates[possible], held[possible]
+    low, high = count, 2 * count
+    while not _would_pass(rates, held, high, alpha, delta):
+        low, high = high, 2 * high
+        if high > _MOST_LABELS:
+            return None
+    while low < high:
+        middle = (low + high) // 2
+        if _would_pass(rates, held, middle, alpha, delta):
+            high = middle
+        else:
+            low = middle + 1
+    return max(1, high - count)
+
+
+def _would_pass(
+    rates: npt.NDArray[np.float64], held: npt.NDArray[np.float64], count: int, alpha: float, delta: float
+) -> bool:
+    counts = np.floor(held * count).astype(np.int64)
+    errors = np.ceil(rates * counts).astype(np.int64)
+    return bool((p_value(errors, counts, alpha) <= delta / 2).any())

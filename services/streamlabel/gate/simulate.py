@@ -1,0 +1,320 @@
+"""A whole stream through the gate, with answers at hand: the rules of routing and learning, and nothing else."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from streamlabel.core.control import GateState
+from streamlabel.gate.binomial import interval
+from streamlabel.gate.checks import (
+    LEAST_ROWS,
+    check_levels,
+    check_rate,
+    checked_embeddings,
+    checked_labels,
+    checked_probabilities,
+)
+from streamlabel.gate.coin import toss
+from streamlabel.gate.keeper import Keeper, Transition
+from streamlabel.gate.policy import GatePolicy
+from streamlabel.gate.sample import Rows
+from streamlabel.gate.scorer import Predictions, Scorer
+from streamlabel.gate.sequence import Certificate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Routing learns of a gate within a second; at a few dozen records a second it decides so many by the one before.
+_BATCH = 25
+_AHEAD = 1000
+_CANDIDATES = 10
+_WINDOWS = 40
+_CONFIDENCE = 0.05
+_LARGEST_WEIGHT = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A stretch of the stream: from place `begin` up to `end`."""
+
+    begin: int
+    end: int
+    coverage: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What one run came to. `error` is wrong ÷ set by the model, against the truth; 0 where it set none.
+
+    `answers` is how often people were asked; `detection_delay` the records between the change and the gate's closing, None without
+    either; `suspects` the labels set since the estimated change, over all closings.
+    """
+
+    coverage: float
+    coverage_last_quarter: float
+    error: float
+    error_last_quarter: float
+    answers: int
+    transitions: tuple[Transition, ...] = field(repr=False)
+    detection_delay: int | None
+    suspects: int
+    guard: float
+    windows: tuple[Window, ...] = field(repr=False)
+    threshold: float
+    certificate: Certificate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulation:
+    """All runs; a run whose error is above alpha is a violation. `violation_ci` holds the true rate in 95 % of all simulations."""
+
+    alpha: float
+    delta: float
+    runs: tuple[Run, ...]
+    change_at: int | None = None
+
+    @property
+    def violation_rate(self) -> float:
+        """The share of runs whose error is above alpha."""
+        return self._violations / len(self.runs)
+
+    @property
+    def violation_ci(self) -> tuple[float, float]:
+        """An exact interval for it (Clopper and Pearson, 1934)."""
+        return interval(self._violations, len(self.runs), _CONFIDENCE)
+
+    @property
+    def coverage(self) -> float:
+        """The share of the stream that the model labelled, over all runs."""
+        return float(np.mean([run.coverage for run in self.runs]))
+
+    @property
+    def threshold(self) -> float:
+        """The threshold at the end of the first run."""
+        return self.runs[0].threshold
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The certificate at the end of the first run."""
+        return self.runs[0].certificate
+
+    def plot(self) -> Figure:
+        """Coverage and error over the stream, with what the gate did. Needs matplotlib."""
+        from streamlabel.gate.plot import plot_simulation
+
+        return plot_simulation(self)
+
+    @property
+    def _violations(self) -> int:
+        return sum(run.error > self.alpha for run in self.runs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """Records in their order: predictions, and the truth about them."""
+
+    predictions: Predictions
+    truth: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, probabilities: npt.ArrayLike, labels: npt.ArrayLike, embeddings: npt.ArrayLike | None = None) -> Stream:
+        """Checked arrays as a stream; raises ValueError that names the row which is wrong."""
+        given = checked_probabilities(probabilities)
+        if len(given) < LEAST_ROWS:
+            raise ValueError(f"{len(given)} records are too few for a stream: give at least {LEAST_ROWS}")
+        truth = checked_labels(labels, len(given), given.shape[1])
+        kept = min(_CANDIDATES, given.shape[1])
+        order = np.argsort(-given, axis=1, kind="stable")[:, :kept]
+        predictions = Predictions(
+            np.take_along_axis(given, order, axis=1),
+            order[:, 0].astype(np.int64),
+            given.shape[1],
+            checked_embeddings(embeddings, len(given)),
+        )
+        return cls(predictions=predictions, truth=truth)
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+    def shuffled(self, chance: np.random.Generator) -> Stream:
+        """The same records in another order."""
+        order = chance.permutation(len(self))
+        return Stream(predictions=self.predictions.take(order), truth=self.truth[order])
+
+
+def simulate(
+    probabilities: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    embeddings: npt.ArrayLike | None = None,
+    *,
+    alpha: float,
+    delta: float = 0.05,
+    lane_rate: float | None = None,
+    annotator_error: float = 0.0,
+    seed: int = 0,
+    runs: int = 1,
+    shuffle: bool = False,
+    change_at: int | None = None,
+) -> Simulation:
+    """What a gate would have made of this stream: `probabilities` [n, k], true `labels` [n], `embeddings` [n, d].
+
+    Each run draws coins and annotators' errors anew, with `shuffle` the order too. People answer at once, wrongly with probability
+    `annotator_error`. `change_at` is where the stream is known to change; it is used to tell the delay, by nothing else.
+    Raises ValueError for arrays that cannot be a stream.
+
+    >>> import numpy as np
+    >>> chance = np.random.default_rng(0)
+    >>> sure = chance.beta(8, 1, 4000)
+    >>> labels = np.where(chance.random(4000) < sure, 0, 1)
+    >>> found = simulate(np.column_stack((sure, 1 - sure)), labels, alpha=0.1)
+    >>> found.runs[0].error <= 0.1
+    True
+    """
+    check_levels(alpha, delta)
+    check_rate("annotator_error", annotator_error)
+    if runs < 1:
+        raise ValueError(f"runs must be at least 1, not {runs}")
+    policy = GatePolicy(alpha=alpha, delta=delta)
+    if lane_rate is not None:
+        check_rate("lane_rate", lane_rate, least=0.001)
+        policy = replace(policy, lane_rate=lane_rate, growing_rate=max(lane_rate, policy.growing_rate))
+    stream = Stream.of(probabilities, labels, embeddings)
+    if change_at is not None and not 0 <= change_at < len(stream):
+        raise ValueError(f"change_at must be a place in the stream of {len(stream)} records, not {change_at}")
+    made = []
+    for number in range(runs):
+        chance = np.random.default_rng((seed, number))
+        ordered = stream.shuffled(chance) if shuffle else stream
+        made.append(_run(ordered, policy, chance, annotator_error, change_at))
+    return Simulation(alpha=alpha, delta=delta, runs=tuple(made), change_at=change_at)
+
+
+def _run(
+    stream: Stream, policy: GatePolicy, chance: np.random.Generator, annotator_error: float, change_at: int | None
+) -> Run:
+    answers = _answers(stream, chance, annotator_error)
+    key = chance.bytes(32)
+    coins = np.array([toss(key, b"%d" % place) for place in range(len(stream))])
+    keeper = Keeper(policy)
+    foresight = _Foresight(stream.predictions)
+    passed = np.zeros(len(stream), dtype=np.bool_)
+    suspect = np.zeros(len(stream), dtype=np.bool_)
+    told = 0
+    for begin in range(0, len(stream), _BATCH):
+        batch = slice(begin, min(begin + _BATCH, len(stream)))
+        scores = foresight.scores(keeper.scorer, batch)
+        passed[batch] = _step(keeper, stream.predictions.take(batch), scores, batch, coins[batch], answers[batch])
+        for transition in keeper.transitions[told:]:
+            if transition.suspect_from is not None:
+                suspect[transition.suspect_from : transition.place] |= passed[
+                    transition.suspect_from : transition.place
+                ]
+        told = len(keeper.transitions)
+    return _summed_up(stream, keeper, passed, suspect, change_at)
+
+
+class _Foresight:
+    """Scores many records at once, for as long as the scorer is the same: a row has its score in any company."""
+
+    def __init__(self, predictions: Predictions) -> None:
+        self._predictions = predictions
+        self._scorer: Scorer | None = None
+        self._begin = 0
+        self._scores = np.zeros(0)
+
+    def scores(self, scorer: Scorer, batch: slice) -> npt.NDArray[np.float64]:
+        """The scores of a batch."""
+        if scorer is not self._scorer or batch.stop > self._begin + len(self._scores):
+            self._scorer, self._begin = scorer, batch.start
+            self._scores = scorer.score(self._predictions.take(slice(batch.start, batch.start + _AHEAD)))
+        return self._scores[batch.start - self._begin : batch.stop - self._begin]
+
+
+def _step(
+    keeper: Keeper,
+    predictions: Predictions,
+    scores: npt.NDArray[np.float64],
+    batch: slice,
+    coins: npt.NDArray[np.float64],
+    answers: npt.NDArray[np.int64],
+) -> npt.NDArray[np.bool_]:
+    """One batch through the gate; which of its records pass."""
+    rate, threshold = keeper.lane_rate, keeper.threshold
+    lane, passable = coins < rate, scores >= threshold
+    rows = Rows(
+        predictions=predictions,
+        places=np.arange(batch.start, batch.stop),
+        scores=scores,
+        truth=answers,
+        # Of what passes, people see only the lane's share; of the rest, everything.
+        weight=np.where(passable, min(_LARGEST_WEIGHT, 1 / rate), 1.0),
+    )
+    passes = passable & ~lane
+    keeper.see(rows, lane)
+    keeper.calibrate(rows.take(lane), passable[lane])
+    keeper.learn(rows.take(~lane & ~passes))
+    keeper.compare(rows.take(~passes))
+    if keeper.look_is_due:
+        keeper.look()
+    return passes
+
+
+def _answers(stream: Stream, chance: np.random.Generator, annotator_error: float) -> npt.NDArray[np.int64]:
+    """What people would say of each record: the truth, or now and then another class."""
+    astray = chance.random(len(stream)) < annotator_error
+    other = chance.integers(1, stream.predictions.classes, len(stream))
+    return np.where(astray, (stream.truth + other) % stream.predictions.classes, stream.truth)
+
+
+def _summed_up(
+    stream: Stream,
+    keeper: Keeper,
+    passed: npt.NDArray[np.bool_],
+    suspect: npt.NDArray[np.bool_],
+    change_at: int | None,
+) -> Run:
+    wrong = stream.predictions.predicted != stream.truth
+    edges = np.linspace(0, len(stream), min(_WINDOWS, len(stream)) + 1).astype(np.int64).tolist()
+    windows = tuple(
+        Window(begin=begin, end=end, coverage=_share(passed[begin:end]), error=_error(passed, wrong, slice(begin, end)))
+        for begin, end in pairwise(edges)
+    )
+    last = slice(len(stream) * 3 // 4, None)
+    return Run(
+        coverage=_share(passed),
+        coverage_last_quarter=_share(passed[last]),
+        error=_error(passed, wrong, slice(None)),
+        error_last_quarter=_error(passed, wrong, last),
+        answers=int((~passed).sum()),
+        transitions=tuple(keeper.transitions),
+        detection_delay=_delay(keeper.transitions, change_at),
+        suspects=int(suspect.sum()),
+        guard=keeper.guard_cap,
+        windows=windows,
+        threshold=keeper.threshold,
+        certificate=keeper.certificate,
+    )
+
+
+def _share(passed: npt.NDArray[np.bool_]) -> float:
+    return float(passed.mean()) if len(passed) else 0.0
+
+
+def _error(passed: npt.NDArray[np.bool_], wrong: npt.NDArray[np.bool_], where: slice) -> float:
+    count = int(passed[where].sum())
+    return float((passed & wrong)[where].sum() / count) if count else 0.0
+
+
+def _delay(transitions: list[Transition], change_at: int | None) -> int | None:
+    if change_at is None:
+        return None
+    closings = (each.place for each in transitions if each.place > change_at and each.state is not GateState.CERTIFIED)
+    found = next(closings, math.inf)
+    return int(found - change_at) if found < math.inf else None

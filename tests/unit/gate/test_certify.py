@@ -1,0 +1,107 @@
+"""Certificates without a stream: honest where they are given, helpful where not, strict about their input."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from streamlabel.gate import Certified, certify
+
+RUNS = 500
+
+
+def answers(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores, and answers that are right more often the higher the score: 60 % at 0, all at 1."""
+    chance = np.random.default_rng(seed)
+    scores = chance.random(count)
+    return scores, chance.random(count) < 0.6 + 0.4 * np.sqrt(scores)
+
+
+def true_error(threshold: float) -> float:
+    """The true error rate of what scores `threshold` or more."""
+    return 0.4 - 0.4 * (2 / 3) * (1 - threshold**1.5) / (1 - threshold)
+
+
+def test_it_finds_a_threshold_and_tells_the_evidence() -> None:
+    scores, correct = answers(3000, 1)
+    found = certify(scores, correct, alpha=0.1)
+    assert found.certificate is not None
+    assert found.more_labels_needed == 0
+    above = scores >= found.threshold
+    assert (found.certificate.count, found.certificate.errors) == (above.sum(), (above & ~correct).sum())
+    assert found.coverage == pytest.approx(above.mean())
+    assert found.certificate.errors / found.certificate.count < found.certificate.bound <= 0.1
+    assert 0.5 < found.coverage < 0.95
+
+
+@pytest.mark.parametrize("with_unlabelled", [True, False])
+def test_it_is_wrong_at_most_as_often_as_delta(with_unlabelled: bool) -> None:
+    wrong = 0
+    for seed in range(RUNS):
+        scores, correct = answers(400, seed)
+        others = np.random.default_rng(seed + RUNS).random(2000) if with_unlabelled else None
+        found = certify(scores, correct, alpha=0.1, unlabelled=others)
+        wrong += found.certificate is not None and true_error(found.threshold) > 0.1
+    assert wrong / RUNS <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / RUNS)
+    assert wrong > 0  # close enough to the truth that it can fail: the test is not idle
+
+
+def test_where_it_certifies_nothing_it_says_how_much_is_missing() -> None:
+    scores, correct = answers(150, 2)
+    found = certify(scores, correct, alpha=0.05)
+    assert (found.certificate, found.threshold, found.coverage) == (None, math.inf, 0.0)
+    assert found.more_labels_needed is not None
+    assert found.more_labels_needed > 0
+    # So many more do make it likely.
+    certain = [
+        certify(*answers(150 + 2 * found.more_labels_needed, seed), alpha=0.05).certificate is not None
+        for seed in range(20)
+    ]
+    assert np.mean(certain) >= 0.5
+
+
+def test_a_hopeless_score_is_told_so() -> None:
+    chance = np.random.default_rng(3)
+    found = certify(chance.random(500), chance.random(500) < 0.5, alpha=0.05)
+    assert found.certificate is None
+    assert found.more_labels_needed is None
+
+
+def test_equal_scores_pass_together_or_not_at_all() -> None:
+    scores = np.repeat([0.99, 0.5], 500)
+    correct = np.concatenate((np.ones(500), np.arange(500) % 2))
+    found = certify(scores, correct, alpha=0.05, unlabelled=np.repeat([0.99, 0.5], 500))
+    assert (found.threshold, found.coverage) == (0.99, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("scores", "correct", "options", "message"),
+    [
+        ([0.5] * 30, [1] * 30, {"alpha": 0.0}, "alpha must lie strictly between 0 and 1, not 0.0"),
+        ([0.5] * 30, [1] * 30, {"alpha": 0.1, "delta": 1.0}, "delta must lie"),
+        ([0.5] * 29 + [math.nan], [1] * 30, {"alpha": 0.1}, "row 29: score is no finite number nan"),
+        (
+            [0.5] * 30,
+            [1] * 28 + [2, 0.5],
+            {"alpha": 0.1},
+            r"row 28: correct is neither 0 nor 1: 2.0 \(and 1 more rows\)",
+        ),
+        ([0.5] * 30, [1] * 29, {"alpha": 0.1}, "there are 30 scores, but correct has shape"),
+        ([0.5] * 5, [1] * 5, {"alpha": 0.1}, "5 answers are too few"),
+        ([[0.5]] * 30, [1] * 30, {"alpha": 0.1}, "one column"),
+    ],
+)
+def test_what_cannot_be_answers_is_refused(
+    scores: list[float], correct: list[float], options: dict[str, float], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        certify(scores, correct, **options)
+
+
+def test_it_is_drawn(tmp_path) -> None:
+    for found in (certify(*answers(3000, 1), alpha=0.1), certify(*answers(100, 1), alpha=0.01)):
+        assert isinstance(found, Certified)
+        found.plot().savefig(tmp_path / "plot.png")
+        assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
