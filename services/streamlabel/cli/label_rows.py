@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import Enum
@@ -11,7 +12,7 @@ from enum import Enum
 import orjson
 
 from streamlabel.cli.record_contents import Contents
-from streamlabel.core.decision import DecisionReason
+from streamlabel.core.decision import Decision, DecisionReason
 from streamlabel.core.label import Label
 
 COLUMNS = (
@@ -38,7 +39,13 @@ COLUMNS = (
     "labelled_at",
 )
 CONTENT_COLUMNS = ("content", "attributes")
-_OF_THE_THRESHOLD = (DecisionReason.SCORE_REACHED_THRESHOLD, DecisionReason.SCORE_BELOW_THRESHOLD)
+_OF_THE_THRESHOLD = (
+    DecisionReason.SCORE_REACHED_THRESHOLD,
+    DecisionReason.SCORE_BELOW_THRESHOLD,
+    DecisionReason.GATE_PASSED,
+    DecisionReason.BELOW_GATE,
+    DecisionReason.CALIBRATION_LANE,
+)
 
 
 class Format(Enum):
@@ -46,6 +53,12 @@ class Format(Enum):
 
     JSONL = "jsonl"
     CSV = "csv"
+
+
+def _threshold(decision: Decision) -> float | None:
+    """What the score was compared with; None also where it is infinite, for which JSON has no word."""
+    compared = decision.reason in _OF_THE_THRESHOLD and math.isfinite(decision.threshold)
+    return decision.threshold if compared else None
 
 
 def row(label: Label) -> Mapping[str, object]:
@@ -59,7 +72,7 @@ def row(label: Label) -> Mapping[str, object]:
         "revision": label.revision,
         "supersedes_revision": label.supersedes_revision or None,
         "score": decision.score if label.model_name else None,
-        "threshold": decision.threshold if decision.reason in _OF_THE_THRESHOLD else None,
+        "threshold": _threshold(decision),
         "route": decision.route.value,
         "reason": decision.reason.value,
         "purpose": decision.purpose.value if decision.purpose else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -18,7 +19,12 @@ class GateState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """The certificate for one model version of one project: while CERTIFIED and not expired, scores from `threshold` on may pass."""
+    """The certificate for one model version of one project: while CERTIFIED and not expired, scores from `least_score` on may pass.
+
+    It counts under the taxonomy of that version and number of classes only. `lane_rate` of the stream is calibration in every state,
+    by a coin tossed with the key `coin_key_id`. `threshold` is what the evidence supports, `guard_threshold` what the price guard
+    leaves of it. Labels set from `suspect_from` on are suspect; evidence is complete up to `confirmed_until`.
+    """
 
     gate_id: str
     project: str
@@ -33,6 +39,29 @@ class Gate:
     evidence_errors: int
     certified_at: datetime | None
     expires_at: datetime | None
+    taxonomy_version: int = 0
+    class_count: int = 0
+    coin_key_id: str = ""
+    guard_threshold: float = 0.0
+    epoch: int = 0
+    reason: str = ""
+    suspect_from: datetime | None = None
+    confirmed_until: datetime | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "delta"):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f"{name} must lie strictly between 0 and 1, not {getattr(self, name)}")
+        if not 0 < self.lane_rate <= 1:
+            # A threshold without the blind lane beside it certifies nothing.
+            raise ValueError(f"lane_rate must lie above 0 and not above 1, not {self.lane_rate}")
+        if math.isnan(self.threshold) or math.isnan(self.guard_threshold):
+            raise ValueError("a threshold is no number")
+
+    @property
+    def least_score(self) -> float:
+        """The smallest score that passes; infinite where none does."""
+        return max(self.threshold, self.guard_threshold) if self.state is GateState.CERTIFIED else math.inf
 
 
 class ReleaseState(Enum):

@@ -31,6 +31,11 @@ class DecisionReason(Enum):
     NO_PREDICTION = "no_prediction"
     NO_GATE = "no_gate"
     CLASS_NOT_IN_TAXONOMY = "class_not_in_taxonomy"
+    GATE_PASSED = "gate_passed"
+    BELOW_GATE = "below_gate"
+    GATE_CLOSED = "gate_closed"
+    CALIBRATION_LANE = "calibration_lane"
+    NO_COIN_KEY = "no_coin_key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from streamlabel.core.control import Gate
 from streamlabel.core.decision import Decision
 from streamlabel.core.label import Label
 from streamlabel.core.prediction import Prediction
 from streamlabel.core.project import Project
 from streamlabel.core.review import ReviewTask
 from streamlabel.errors import InvalidMessageError
+from streamlabel.gate.published import PublishedGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Projects(Protocol):
 class Gates(Protocol):
     """The certificates as they stand."""
 
-    def latest(self, project: str) -> Gate | None:
+    def latest(self, project: str) -> PublishedGate | None:
         """The project's latest gate, of whatever state and model version; None if it never had one."""
         ...
 

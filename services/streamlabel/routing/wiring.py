@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from streamlabel.core.project import Project
+from streamlabel.gate.published import PublishedGate
+from streamlabel.routing.adapters.coin_keys import CoinKeyWatch, read_coin_keys
 from streamlabel.routing.adapters.kafka import RoutingLanes
 from streamlabel.routing.adapters.outside import DecisionMetrics, GateTable, WallClock
 from streamlabel.routing.handler import Router
@@ -13,7 +15,8 @@ from streamlabel.runtime.kafka_settings import kafka_connection
 from streamlabel.runtime.process import Phase, Process
 from streamlabel.runtime.stream import ExactlyOnceStage
 from streamlabel.wire.flow import PREDICTIONS, Names
-from streamlabel.wire.tables import ProjectFinder, gate_table, project_table
+from streamlabel.wire.gates import gate_table
+from streamlabel.wire.tables import ProjectFinder, project_table
 
 
 async def wire(process: Process, settings: RoutingSettings) -> None:
@@ -23,14 +26,23 @@ async def wire(process: Process, settings: RoutingSettings) -> None:
 
     def projects_changed(_key: bytes, _project: Project | None) -> None:
         process.metrics.know_projects(project.name for project in projects.rows().values())
+        look_for_keys()
+
+    keys = read_coin_keys(settings.routing_coin_keys.get_secret_value(), settings.routing_coin_keys_file)
+    watch = CoinKeyWatch(keys, process.health.check("coin keys"))
+
+    def look_for_keys(_key: bytes = b"", _gate: PublishedGate | None = None) -> None:
+        watch.look(projects.rows().values(), [published.gate for published in gates.rows().values()])
 
     projects = project_table(broker, names, process.health, projects_changed)
-    gates = gate_table(broker, names, process.health)
+    gates = gate_table(broker, names, process.health, look_for_keys)
+    look_for_keys()
     router = Router(
         projects=ProjectFinder(projects, process.clock),
         gates=GateTable(gates),
         clock=WallClock(process.clock),
         log=DecisionMetrics(process.metrics),
+        coin_keys=keys,
     )
     stage = ExactlyOnceStage(
         name="routing",

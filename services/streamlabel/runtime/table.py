@@ -26,8 +26,9 @@ class CompactedTable(Generic[Row]):
     """The latest value of every key, committed values only; a component of a process.
 
     `decode` raises InvalidMessageError for a value that cannot be read: it is logged, skipped, and the row before it
-    stays. `on_change` is called for each change in order, with None for a row that is gone. When Kafka goes away the
-    table keeps what it knows (and says so to `Health`) and reads the topic anew when Kafka is back.
+    stays; with `unreadable_is_gone` that row goes too. `on_change` is called for each change in order, with None for a row
+    that is gone. When Kafka goes away the table keeps what it knows (and says so to `Health`) and reads the topic anew when
+    Kafka is back.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class CompactedTable(Generic[Row]):
         on_change: Callable[[bytes, Row | None], None] | None = None,
         clock: Clock | None = None,
         backoff: Backoff | None = None,
+        unreadable_is_gone: bool = False,
     ) -> None:
         self.name = f"table {topic}"
         self._topic = topic
@@ -47,6 +49,7 @@ class CompactedTable(Generic[Row]):
         self._broker = broker
         self._check = health.check(self.name)
         self._on_change = on_change
+        self._unreadable_is_gone = unreadable_is_gone
         self._clock = clock or SystemClock()
         self._backoff = backoff or Backoff()
         self._rows: dict[bytes, Row] = {}
@@ -153,7 +156,8 @@ class CompactedTable(Generic[Row]):
                         "reason": str(error),
                     },
                 )
-                return
+                if not self._unreadable_is_gone:
+                    return
         if row is None:
             self._rows.pop(message.key, None)
         else:

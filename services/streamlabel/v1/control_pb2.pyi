@@ -1,10 +1,11 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -34,7 +35,7 @@ RELEASE_STATE_SHADOW: ReleaseState
 RELEASE_STATE_RETIRED: ReleaseState
 
 class Gate(_message.Message):
-    __slots__ = ("gate_id", "project", "model_name", "model_version", "state", "threshold", "alpha", "delta", "lane_rate", "evidence_count", "evidence_errors", "certified_at", "expires_at")
+    __slots__ = ("gate_id", "project", "model_name", "model_version", "state", "threshold", "alpha", "delta", "lane_rate", "evidence_count", "evidence_errors", "certified_at", "expires_at", "scorer", "taxonomy_version", "class_count", "coin_key_id", "guard_threshold", "epoch", "reason", "suspect_from", "confirmed_until")
     GATE_ID_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +49,15 @@ class Gate(_message.Message):
     EVIDENCE_ERRORS_FIELD_NUMBER: _ClassVar[int]
     CERTIFIED_AT_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    SCORER_FIELD_NUMBER: _ClassVar[int]
+    TAXONOMY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CLASS_COUNT_FIELD_NUMBER: _ClassVar[int]
+    COIN_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    GUARD_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SUSPECT_FROM_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_UNTIL_FIELD_NUMBER: _ClassVar[int]
     gate_id: str
     project: str
     model_name: str
@@ -61,7 +71,46 @@ class Gate(_message.Message):
     evidence_errors: int
     certified_at: _timestamp_pb2.Timestamp
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, gate_id: _Optional[str] = ..., project: _Optional[str] = ..., model_name: _Optional[str] = ..., model_version: _Optional[int] = ..., state: _Optional[_Union[GateState, str]] = ..., threshold: _Optional[float] = ..., alpha: _Optional[float] = ..., delta: _Optional[float] = ..., lane_rate: _Optional[float] = ..., evidence_count: _Optional[int] = ..., evidence_errors: _Optional[int] = ..., certified_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    scorer: Scorer
+    taxonomy_version: int
+    class_count: int
+    coin_key_id: str
+    guard_threshold: float
+    epoch: int
+    reason: str
+    suspect_from: _timestamp_pb2.Timestamp
+    confirmed_until: _timestamp_pb2.Timestamp
+    def __init__(self, gate_id: _Optional[str] = ..., project: _Optional[str] = ..., model_name: _Optional[str] = ..., model_version: _Optional[int] = ..., state: _Optional[_Union[GateState, str]] = ..., threshold: _Optional[float] = ..., alpha: _Optional[float] = ..., delta: _Optional[float] = ..., lane_rate: _Optional[float] = ..., evidence_count: _Optional[int] = ..., evidence_errors: _Optional[int] = ..., certified_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., scorer: _Optional[_Union[Scorer, _Mapping]] = ..., taxonomy_version: _Optional[int] = ..., class_count: _Optional[int] = ..., coin_key_id: _Optional[str] = ..., guard_threshold: _Optional[float] = ..., epoch: _Optional[int] = ..., reason: _Optional[str] = ..., suspect_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., confirmed_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Scorer(_message.Message):
+    __slots__ = ("temperature", "weights", "intercept", "centre", "spread", "neighbours")
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    INTERCEPT_FIELD_NUMBER: _ClassVar[int]
+    CENTRE_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBOURS_FIELD_NUMBER: _ClassVar[int]
+    temperature: float
+    weights: _containers.RepeatedScalarFieldContainer[float]
+    intercept: float
+    centre: _containers.RepeatedScalarFieldContainer[float]
+    spread: _containers.RepeatedScalarFieldContainer[float]
+    neighbours: Neighbours
+    def __init__(self, temperature: _Optional[float] = ..., weights: _Optional[_Iterable[float]] = ..., intercept: _Optional[float] = ..., centre: _Optional[_Iterable[float]] = ..., spread: _Optional[_Iterable[float]] = ..., neighbours: _Optional[_Union[Neighbours, _Mapping]] = ...) -> None: ...
+
+class Neighbours(_message.Message):
+    __slots__ = ("dimensions", "projection", "points", "classes", "embedding_scale")
+    DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
+    PROJECTION_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_SCALE_FIELD_NUMBER: _ClassVar[int]
+    dimensions: int
+    projection: _containers.RepeatedScalarFieldContainer[int]
+    points: _containers.RepeatedScalarFieldContainer[int]
+    classes: _containers.RepeatedScalarFieldContainer[int]
+    embedding_scale: float
+    def __init__(self, dimensions: _Optional[int] = ..., projection: _Optional[_Iterable[int]] = ..., points: _Optional[_Iterable[int]] = ..., classes: _Optional[_Iterable[int]] = ..., embedding_scale: _Optional[float] = ...) -> None: ...
 
 class Release(_message.Message):
     __slots__ = ("project", "model_name", "model_version", "state", "released_at")

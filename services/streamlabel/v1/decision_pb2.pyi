@@ -28,6 +28,11 @@ class DecisionReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DECISION_REASON_NO_PREDICTION: _ClassVar[DecisionReason]
     DECISION_REASON_NO_GATE: _ClassVar[DecisionReason]
     DECISION_REASON_CLASS_NOT_IN_TAXONOMY: _ClassVar[DecisionReason]
+    DECISION_REASON_GATE_PASSED: _ClassVar[DecisionReason]
+    DECISION_REASON_BELOW_GATE: _ClassVar[DecisionReason]
+    DECISION_REASON_GATE_CLOSED: _ClassVar[DecisionReason]
+    DECISION_REASON_CALIBRATION_LANE: _ClassVar[DecisionReason]
+    DECISION_REASON_NO_COIN_KEY: _ClassVar[DecisionReason]
 ROUTE_UNSPECIFIED: Route
 ROUTE_AUTO_LABEL: Route
 ROUTE_REVIEW: Route
@@ -43,6 +48,11 @@ DECISION_REASON_REVIEW_ALL: DecisionReason
 DECISION_REASON_NO_PREDICTION: DecisionReason
 DECISION_REASON_NO_GATE: DecisionReason
 DECISION_REASON_CLASS_NOT_IN_TAXONOMY: DecisionReason
+DECISION_REASON_GATE_PASSED: DecisionReason
+DECISION_REASON_BELOW_GATE: DecisionReason
+DECISION_REASON_GATE_CLOSED: DecisionReason
+DECISION_REASON_CALIBRATION_LANE: DecisionReason
+DECISION_REASON_NO_COIN_KEY: DecisionReason
 
 class Decision(_message.Message):
     __slots__ = ("route", "purpose", "reason", "threshold", "score", "gate_id")

@@ -1,4 +1,4 @@
-"""The control tables of the flow, ready to be followed: projects, gates, releases."""
+"""The control tables of the flow, ready to be followed: projects and releases; gates are in `wire.gates`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from streamlabel.core.control import Gate, Release
+from streamlabel.core.control import Release
 from streamlabel.core.identity import PROJECT_NAME
 from streamlabel.core.project import Project
 from streamlabel.errors import InvalidMessageError, TransientError
@@ -17,9 +17,9 @@ from streamlabel.runtime.messages import Message
 from streamlabel.runtime.table import CompactedTable
 from streamlabel.wire import control, projects
 from streamlabel.wire.codec import MALFORMED
-from streamlabel.wire.flow import GATES, PROJECTS, RELEASES, Names
+from streamlabel.wire.flow import PROJECTS, RELEASES, Names
 
-Row = TypeVar("Row", Project, Gate, Release)
+Row = TypeVar("Row")
 
 # A burst of records of projects that nobody applied must not become a burst of look-ups.
 LOOK_EVERY_S = 1.0
@@ -42,16 +42,6 @@ def project_table(
     )
 
 
-def gate_table(broker: Broker, names: Names, health: Health) -> CompactedTable[Gate]:
-    """The latest gate by project."""
-    return CompactedTable(
-        topic=names.topic(GATES),
-        decode=_decode_gate,
-        broker=broker,
-        health=health,
-    )
-
-
 def release_table(
     broker: Broker,
     names: Names,
@@ -70,20 +60,15 @@ def release_table(
 
 def _decode_project(message: Message) -> Project:
     project = projects.decode(message.value)
-    return _under(projects.project_key(project.name), message, project)
-
-
-def _decode_gate(message: Message) -> Gate:
-    gate = control.decode_gate(message.value)
-    return _under(control.gate_key(gate.project), message, gate)
+    return under(projects.project_key(project.name), message, project)
 
 
 def _decode_release(message: Message) -> Release:
     release = control.decode_release(message.value)
-    return _under(control.release_key(release.project, release.model_version), message, release)
+    return under(control.release_key(release.project, release.model_version), message, release)
 
 
-def _under(key: bytes, message: Message, row: Row) -> Row:
+def under(key: bytes, message: Message, row: Row) -> Row:
     """The row; raises InvalidMessageError MALFORMED where the message lies under another one's key and would replace that."""
     if message.key != key:
         raise InvalidMessageError(MALFORMED, f"key {message.key[:300]!r} is not that of the row inside, {key!r}")

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import math
 
 from streamlabel.cli.label_export import FinalLabels
 from streamlabel.cli.label_rows import COLUMNS, Format, header, lines, row
@@ -64,6 +65,21 @@ def test_numbers_that_nobody_computed_are_left_out() -> None:
     assert (row(label)["score"], row(label)["threshold"]) == (None, None)
     seen_by_a_model = dataclasses.replace(label, decision=dataclasses.replace(asked, score=0.25), model_name="m")
     assert (row(seen_by_a_model)["score"], row(seen_by_a_model)["threshold"]) == (0.25, None)
+
+
+def test_a_threshold_that_no_score_reaches_is_no_number_in_json() -> None:
+    lane = Decision(
+        route=Route.REVIEW,
+        reason=DecisionReason.CALIBRATION_LANE,
+        purpose=Purpose.CALIBRATE,
+        threshold=math.inf,
+        score=0.9,
+        gate_id="g",
+    )
+    label = dataclasses.replace(human_label("a"), decision=lane, model_name="m")
+    assert json.loads(lines([label], Format.JSONL))["threshold"] is None
+    opened = dataclasses.replace(label, decision=dataclasses.replace(lane, threshold=0.75))
+    assert (row(opened)["score"], row(opened)["threshold"]) == (0.9, 0.75)
 
 
 def test_content_stands_beside_the_label_it_belongs_to() -> None:

@@ -6,40 +6,23 @@ from datetime import UTC, datetime
 
 import pytest
 
-from streamlabel.core.control import Gate, GateState
 from streamlabel.core.decision import DecisionReason, Purpose, Route
 from streamlabel.core.identity import RecordKey
 from streamlabel.core.label import LabelSource
 from streamlabel.core.prediction import Candidate, Prediction
 from streamlabel.core.project import CertifiedPolicy, ReviewAllPolicy, ThresholdPolicy
 from streamlabel.core.record import Record, TextPayload
-from streamlabel.core.taxonomy import ClassDefinition, Taxonomy
 from streamlabel.errors import InvalidMessageError
 from streamlabel.routing.handler import Router
 from streamlabel.routing.ports import Arrival
+from streamlabel.routing.rules.coins import CoinKeys
 from streamlabel.routing.rules.decide import decide
 from streamlabel.routing.rules.results import review_task
 from support.nouns import text_project
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-TAXONOMY = Taxonomy(version=1, classes=(ClassDefinition(name="spam"), ClassDefinition(name="ham")))
 RECORD = Record(key=RecordKey(project="mail", record_id="1"), payload=TextPayload("x"), content_hash=b"0" * 16)
 EMPTY = Prediction(record=RECORD, project_version=1)
-GATE = Gate(
-    gate_id="g1",
-    project="mail",
-    model_name="m",
-    model_version=1,
-    state=GateState.CERTIFIED,
-    threshold=0.5,
-    alpha=0.05,
-    delta=0.05,
-    lane_rate=0.05,
-    evidence_count=500,
-    evidence_errors=0,
-    certified_at=NOW,
-    expires_at=None,
-)
 
 
 def prediction(score: float, top: str = "spam") -> Prediction:
@@ -67,21 +50,15 @@ def prediction(score: float, top: str = "spam") -> Prediction:
     ],
 )
 def test_the_policy_decides(given, policy, route, purpose, reason) -> None:
-    decision = decide(given, TAXONOMY, policy, None)
+    decision = decide(given, text_project("mail", policy=policy))
     assert (decision.route, decision.purpose, decision.reason) == (route, purpose, DecisionReason(reason))
     assert decision.score == given.score
-
-
-def test_no_gate_opens_anything_while_there_is_no_calibration_lane() -> None:
-    decision = decide(prediction(1.0), TAXONOMY, CertifiedPolicy(alpha=0.05, delta=0.05), GATE)
-    assert decision.route is Route.REVIEW
-    assert decision.gate_id == "g1"
 
 
 def test_the_least_certain_task_is_the_most_urgent_and_carries_the_suggestion() -> None:
     policy = ThresholdPolicy(threshold=0.9)
     unsure, surer = (
-        review_task(given, decide(given, TAXONOMY, policy, None), text_project("mail", policy=policy))
+        review_task(given, decide(given, text_project("mail", policy=policy)), text_project("mail", policy=policy))
         for given in (prediction(0.3), prediction(0.7))
     )
     assert unsure.priority > surer.priority
@@ -93,7 +70,9 @@ def test_a_class_outside_the_taxonomy_is_never_suggested() -> None:
     policy = ThresholdPolicy(threshold=0.5)
     given = prediction(0.99, "eggs")
     assert (
-        review_task(given, decide(given, TAXONOMY, policy, None), text_project("mail", policy=policy)).suggestion
+        review_task(
+            given, decide(given, text_project("mail", policy=policy)), text_project("mail", policy=policy)
+        ).suggestion
         is None
     )
 
@@ -126,7 +105,7 @@ async def test_a_batch_is_routed_in_order_and_an_unknown_project_dies_alone() ->
         record=Record(key=RecordKey(project="other", record_id="9"), payload=TextPayload("x"), content_hash=b"0" * 16),
         project_version=1,
     )
-    router = Router(projects=world, gates=world, clock=world, log=world)
+    router = Router(projects=world, gates=world, clock=world, log=world, coin_keys=CoinKeys())
     label, dead, task = await router.route(
         [Arrival(prediction(0.95), NOW), Arrival(foreign, NOW), Arrival(prediction(0.5), None)]
     )
@@ -140,6 +119,6 @@ async def test_a_batch_is_routed_in_order_and_an_unknown_project_dies_alone() ->
 
 async def test_the_same_batch_gives_the_same_answer_again() -> None:
     world = _World()
-    router = Router(projects=world, gates=world, clock=world, log=world)
+    router = Router(projects=world, gates=world, clock=world, log=world, coin_keys=CoinKeys())
     batch = [Arrival(prediction(score / 100), NOW) for score in range(100)]
     assert await router.route(batch) == await router.route(batch)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from streamlabel.core.control import Gate, GateState, Release, ReleaseState
+from streamlabel.core.control import Release, ReleaseState
 from streamlabel.core.decision import Decision, DecisionReason, Purpose, Route
 from streamlabel.core.identity import RecordKey
 from streamlabel.core.label import Label, LabelSource
@@ -37,7 +37,7 @@ from streamlabel.core.record import (
 from streamlabel.core.review import ReviewTask, Suggestion
 from streamlabel.core.taxonomy import ClassDefinition, Taxonomy
 from streamlabel.errors import InvalidMessageError
-from streamlabel.wire import control, labels, predictions, projects, records, review_tasks
+from streamlabel.wire import control, gates, labels, predictions, projects, records, review_tasks
 
 MOMENT = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 PAYLOADS = [
@@ -120,24 +120,8 @@ def test_a_label_survives() -> None:
     assert labels.decode(labels.encode(label)) == label
 
 
-def test_gate_and_release_survive() -> None:
-    gate = Gate(
-        gate_id="g",
-        project="p",
-        model_name="m",
-        model_version=1,
-        state=GateState.CERTIFIED,
-        threshold=0.8,
-        alpha=0.05,
-        delta=0.05,
-        lane_rate=0.05,
-        evidence_count=200,
-        evidence_errors=3,
-        certified_at=MOMENT,
-        expires_at=None,
-    )
+def test_a_release_survives() -> None:
     release = Release(project="p", model_name="m", model_version=2, state=ReleaseState.LIVE, released_at=MOMENT)
-    assert control.decode_gate(control.encode_gate(gate)) == gate
     assert control.decode_release(control.encode_release(release)) == release
 
 
@@ -182,7 +166,7 @@ DECODERS = [
     review_tasks.decode,
     labels.decode,
     projects.decode,
-    control.decode_gate,
+    gates.decode_gate,
     control.decode_release,
 ]
 

@@ -6,32 +6,18 @@ import asyncio
 import contextlib
 from typing import Any
 
-from streamlabel.core.control import Gate, GateState
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.table import CompactedTable
-from streamlabel.wire import control, projects
+from streamlabel.wire import gates, projects
 from streamlabel.wire.flow import GATES, PROJECTS, Names
-from streamlabel.wire.tables import gate_table, project_table
+from streamlabel.wire.gates import gate_table
+from streamlabel.wire.tables import project_table
 from support.fake_broker import FakeBroker
 from support.fake_cluster import FakeCluster
+from support.gates import a_gate
 from support.nouns import text_project
 
 NAMES = Names("test")
-GATE = Gate(
-    gate_id="g1",
-    project="mail",
-    model_name="m",
-    model_version=1,
-    state=GateState.CERTIFIED,
-    threshold=0.5,
-    alpha=0.05,
-    delta=0.05,
-    lane_rate=0.05,
-    evidence_count=500,
-    evidence_errors=0,
-    certified_at=None,
-    expires_at=None,
-)
 
 
 def cluster_with(topic: str, *rows: tuple[bytes, bytes]) -> FakeCluster:
@@ -65,6 +51,17 @@ async def test_a_project_under_another_ones_key_replaces_nothing() -> None:
 
 
 async def test_a_gate_under_another_projects_key_opens_nothing() -> None:
-    gate = control.encode_gate(GATE)
-    cluster = cluster_with(NAMES.topic(GATES), (b"spam", gate), (b"mail", gate))
+    value = gates.encode_gate(a_gate("mail"))
+    cluster = cluster_with(NAMES.topic(GATES), (b"spam", value), (b"mail", value))
     assert await keys_of(gate_table(FakeBroker(cluster), NAMES, Health())) == {b"mail"}
+
+
+async def test_a_gate_that_cannot_be_read_closes_the_one_before_it() -> None:
+    """It may be a revocation in the words of a later release."""
+    cluster = cluster_with(
+        NAMES.topic(GATES),
+        (b"mail", gates.encode_gate(a_gate("mail"))),
+        (b"news", gates.encode_gate(a_gate("news"))),
+        (b"mail", b"\xff nothing that can be read"),
+    )
+    assert await keys_of(gate_table(FakeBroker(cluster), NAMES, Health())) == {b"news"}

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from streamlabel.core.control import Gate
 from streamlabel.core.decision import Decision, Route
+from streamlabel.gate.published import PublishedGate
 from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.metrics import Metrics
 from streamlabel.runtime.table import CompactedTable
-from streamlabel.wire import control
+from streamlabel.wire.gates import gate_key
 from streamlabel.wire.timestamps import from_milliseconds
 
 
@@ -20,11 +20,11 @@ from streamlabel.wire.timestamps import from_milliseconds
 class GateTable:
     """The latest gate of each project, as its topic says."""
 
-    table: CompactedTable[Gate]
+    table: CompactedTable[PublishedGate]
 
-    def latest(self, project: str) -> Gate | None:
+    def latest(self, project: str) -> PublishedGate | None:
         """The project's latest gate; None if it never had one."""
-        return self.table.get(control.gate_key(project))
+        return self.table.get(gate_key(project))
 
 
 @dataclass(frozen=True, slots=True)

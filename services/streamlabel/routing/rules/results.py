@@ -10,6 +10,8 @@ from streamlabel.core.prediction import Prediction
 from streamlabel.core.project import Project
 from streamlabel.core.review import ReviewTask, Suggestion
 
+_CALIBRATION_PRIORITY = 0.5
+
 
 def model_label(
     prediction: Prediction, decision: Decision, project: Project, ingested_at: datetime | None, now: datetime
@@ -34,7 +36,10 @@ def model_label(
 
 
 def review_task(prediction: Prediction, decision: Decision, project: Project) -> ReviewTask:
-    """The record as a task; the least certain is the most urgent. Calibration is blind: it carries no suggestion."""
+    """The record as a task; the least certain is the most urgent.
+
+    Calibration is blind: it carries no suggestion, and all of it is equally urgent, so that its order tells nothing either.
+    """
     blind = decision.purpose is Purpose.CALIBRATE
     suggestion = None
     if prediction.top and not blind and decision.reason is not DecisionReason.CLASS_NOT_IN_TAXONOMY:
@@ -43,7 +48,7 @@ def review_task(prediction: Prediction, decision: Decision, project: Project) ->
         record=prediction.record,
         decision=decision,
         suggestion=suggestion,
-        priority=1.0 - prediction.score,
+        priority=_CALIBRATION_PRIORITY if blind else 1.0 - decision.score,
         blind=blind,
         model_name=prediction.model_name,
         model_version=prediction.model_version,

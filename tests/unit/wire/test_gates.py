@@ -1,0 +1,176 @@
+"""A gate's message is all that it takes to decide: what comes out scores bit for bit like what went in."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from streamlabel.core.control import Gate, GateState
+from streamlabel.errors import InvalidMessageError
+from streamlabel.gate.features import Neighbours
+from streamlabel.gate.fit import MAX_NEIGHBOURS, fit_scorer
+from streamlabel.gate.published import PublishedGate
+from streamlabel.gate.scorer import Scorer
+from streamlabel.v1 import control_pb2
+from streamlabel.wire.gates import MAX_GATE_BYTES, decode_gate, encode_gate
+from support.gates import a_gate, a_scorer, stream
+
+MOMENT = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
+WHOLE = Gate(
+    gate_id="g",
+    project="p",
+    model_name="m",
+    model_version=4,
+    state=GateState.SUSPENDED,
+    threshold=0.8,
+    alpha=0.05,
+    delta=0.04,
+    lane_rate=0.15,
+    evidence_count=200,
+    evidence_errors=5,
+    certified_at=MOMENT,
+    expires_at=MOMENT.replace(year=2027),
+    taxonomy_version=3,
+    class_count=6,
+    coin_key_id="0123456789abcdef",
+    guard_threshold=0.9,
+    epoch=2,
+    reason="inputs changed",
+    suspect_from=MOMENT.replace(month=1),
+    confirmed_until=MOMENT.replace(month=2),
+)
+
+
+def test_every_part_of_a_gate_survives() -> None:
+    assert len({getattr(WHOLE, each.name) for each in fields(Gate)}) == len(fields(Gate)), "no two parts alike"
+    assert decode_gate(encode_gate(PublishedGate(gate=WHOLE, scorer=Scorer()))) == PublishedGate(
+        gate=WHOLE, scorer=Scorer()
+    )
+    bare = a_gate().gate
+    assert decode_gate(encode_gate(a_gate())).gate == bare
+    closed = replace(bare, state=GateState.COLD, threshold=float("inf"))
+    assert decode_gate(encode_gate(PublishedGate(gate=closed, scorer=Scorer()))).gate == closed
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_decoded_scorer_scores_bit_for_bit_like_the_original(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    classes, dimensions = int(chance.integers(2, 15)), int(chance.choice([2, 8, 24, 60]))
+    shape = {"classes": classes, "dimensions": dimensions, "embedded": bool(seed % 4)}
+    known, truth = stream(700, seed, **shape)
+    scorer = fit_scorer(known, truth)
+    assert scorer.weights
+    value = encode_gate(a_gate(scorer=scorer, class_count=classes))
+    decoded = decode_gate(value).scorer
+    fresh, _ = stream(2000, seed + 100, **shape)
+    assert decoded.score(fresh).tobytes() == scorer.score(fresh).tobytes()
+    assert encode_gate(a_gate(scorer=decoded, class_count=classes)) == value
+
+
+def test_the_ends_of_the_range_survive() -> None:
+    """A unit vector along an axis is 32,768 steps, one more than 16 bits hold."""
+    axis = np.array([[32768.0, -0.0], [0.0, -32768.0]])
+    scorer = replace(a_scorer(dimensions=2), neighbours=Neighbours(np.eye(2) * 4096, axis, np.array([0, 1]), 1.0))
+    decoded = decode_gate(encode_gate(a_gate(scorer=scorer))).scorer
+    assert decoded.neighbours is not None
+    assert (decoded.neighbours.points == axis).all()
+
+
+@pytest.mark.parametrize("embedding", [24, 768, 4096])
+def test_the_largest_reference_fits(embedding: int) -> None:
+    chance = np.random.default_rng(0)
+    points = np.rint(chance.uniform(-32768, 32768, (MAX_NEIGHBOURS, 24)))
+    projection = np.rint(chance.uniform(-4096, 4096, (embedding, 24)))
+    classes = chance.integers(0, 10_000, MAX_NEIGHBOURS)
+    large = replace(a_scorer(), neighbours=Neighbours(projection, points, classes, 3.0))
+    value = encode_gate(a_gate(scorer=large, class_count=10_000))
+    assert len(value) <= MAX_GATE_BYTES == 512 * 1024
+    decoded = decode_gate(value).scorer.neighbours
+    assert decoded is not None
+    assert (decoded.points == points).all()
+    assert (decoded.projection == projection).all()
+
+
+def test_what_is_too_large_is_never_written() -> None:
+    neighbours = Neighbours(np.full((20_000, 24), 4096.0), np.ones((10, 24)), np.zeros(10, dtype=np.int64), 1.0)
+    with pytest.raises(ValueError, match="must not have more than 524,288"):
+        encode_gate(a_gate(scorer=replace(a_scorer(), neighbours=neighbours)))
+
+
+def test_what_would_be_rounded_is_never_written() -> None:
+    scorer = a_scorer()
+    assert scorer.neighbours is not None
+    off = replace(scorer.neighbours, points=scorer.neighbours.points + 0.25)
+    with pytest.raises(ValueError, match="not whole"):
+        encode_gate(a_gate(scorer=replace(scorer, neighbours=off), class_count=6))
+
+
+def _without_scorer(message: control_pb2.Gate) -> None:
+    message.ClearField("scorer")
+
+
+def _short_points(message: control_pb2.Gate) -> None:
+    del message.scorer.neighbours.points[-1]
+
+
+def _no_dimensions(message: control_pb2.Gate) -> None:
+    message.scorer.neighbours.dimensions = 0
+
+
+def _unknown_class(message: control_pb2.Gate) -> None:
+    message.scorer.neighbours.classes[0] = 6
+
+
+def _few_weights(message: control_pb2.Gate) -> None:
+    del message.scorer.weights[4:]
+
+
+def _no_spread(message: control_pb2.Gate) -> None:
+    message.scorer.spread[2] = 0.0
+
+
+def _nan_weight(message: control_pb2.Gate) -> None:
+    message.scorer.weights[0] = float("nan")
+
+
+def _no_temperature(message: control_pb2.Gate) -> None:
+    message.scorer.temperature = 0.0
+
+
+def _without_lane(message: control_pb2.Gate) -> None:
+    message.lane_rate = 0.0
+
+
+def _nan_threshold(message: control_pb2.Gate) -> None:
+    message.threshold = float("nan")
+
+
+def _future_state(message: control_pb2.Gate) -> None:
+    message.ParseFromString(message.SerializeToString() + b"\x28\x63")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _without_scorer,
+        _short_points,
+        _no_dimensions,
+        _unknown_class,
+        _few_weights,
+        _no_spread,
+        _nan_weight,
+        _no_temperature,
+        _without_lane,
+        _nan_threshold,
+        _future_state,
+    ],
+)
+def test_a_gate_that_cannot_decide_is_no_gate(spoil) -> None:
+    message = control_pb2.Gate.FromString(encode_gate(a_gate(scorer=a_scorer(), class_count=6)))
+    spoil(message)
+    with pytest.raises(InvalidMessageError) as raised:
+        decode_gate(message.SerializeToString())
+    assert raised.value.reason == "MALFORMED"
