@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamlabel.gate.features import plain_features, tempered
+from streamlabel.gate.features import Neighbours, neighbour_features, plain_features, tempered
 from streamlabel.gate.fit import fit_scorer, fit_temperature
 from streamlabel.gate.scorer import Predictions, Scorer
 
@@ -54,6 +54,17 @@ def test_a_row_has_its_score_whatever_rows_come_with_it(embedded: bool) -> None:
     for size in (7, 64, 333):
         parts = [scorer.score(predictions.take(slice(row, row + size))) for row in range(0, 900, size)]
         assert (np.concatenate(parts) == whole).all()
+
+
+def test_points_are_compared_in_pieces_with_exact_sums() -> None:
+    """Far more products than are made at once, of the largest numbers that there are."""
+    chance = np.random.default_rng(9)
+    points = chance.choice([-32768.0, 32767.0, 12345.0], size=(1500, 24))
+    neighbours = Neighbours(np.eye(24), points, np.zeros(1500, dtype=np.int64), 1.0)
+    placed = chance.choice([-32768.0, 32767.0, -1.0], size=(400, 24))
+    found = neighbour_features(placed, np.zeros(400, dtype=np.int64), neighbours)
+    exact = np.sort(placed.astype(np.int64) @ points.astype(np.int64).T, axis=1)[:, ::-1]
+    assert (found[:, 2] == exact[:, 0] / (1 << 30)).all()
 
 
 def test_with_nothing_to_learn_from_it_is_the_margin() -> None:
