@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 
@@ -174,3 +175,26 @@ def test_a_gate_that_cannot_decide_is_no_gate(spoil) -> None:
     with pytest.raises(InvalidMessageError) as raised:
         decode_gate(message.SerializeToString())
     assert raised.value.reason == "MALFORMED"
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_damaged_gate_is_refused_or_scores_everything() -> None:
+    """Whatever still passes as a gate gives each prediction a number in 0-1: no batch of records dies of it."""
+    chance = random.Random(5)
+    whole = encode_gate(a_gate(scorer=a_scorer(count=200), class_count=6))
+    table, _ = stream(5, 1)
+    passed = 0
+    for _ in range(1500):
+        damaged = bytearray(whole)
+        for _ in range(chance.randint(1, 3)):
+            damaged[chance.choice((chance.randrange(len(damaged)), chance.randrange(400)))] = chance.randrange(256)
+        try:
+            found = decode_gate(bytes(damaged))
+        except InvalidMessageError:
+            continue
+        passed += 1
+        known = found.scorer.neighbours
+        if known is None or len(known.projection) == 8:
+            scores = np.clip(found.scorer.score(table), 0, 1)
+            assert np.isfinite(scores).all()
+    assert passed > 100
