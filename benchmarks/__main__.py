@@ -9,7 +9,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 REPORTS = HERE.parent / "reports"
 # A benchmark is a module that takes --json; these serve the benchmarks.
-PARTS = ("__init__", "__main__", "harness", "load", "bare_loop")
+PARTS = ("__init__", "__main__", "harness", "load", "bare_loop", "make_streams")
 
 
 def names() -> list[str]:

@@ -34,7 +34,7 @@ from streamlabel.gate.binomial import least_count, p_value, upper_bound
 from streamlabel.gate.fit import fit_scorer
 from streamlabel.gate.sequence import Grid, Tally
 from streamlabel.gate.simulate import Stream
-from streamlabel.local.datasets import load_digits
+from streamlabel.local.datasets import Digits, load_digits
 from streamlabel.local.places import cache_dir
 
 Scores = npt.NDArray[np.float64]
@@ -128,20 +128,30 @@ def measure(path: Path, alpha: float, delta: float, runs: int) -> list[dict[str,
     return rows
 
 
+def unseen_digits(digits: Digits) -> npt.NDArray[np.int64]:
+    """The places of the digits that the example's model was not trained on."""
+    split = json.loads((DIGITS / "split.json").read_text())
+    return np.setdiff1d(np.arange(len(digits)), [*split["train"], *split["tune"]])
+
+
+def probabilities_of(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Logits [n, k] as probabilities."""
+    chances = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return np.asarray(chances / chances.sum(axis=1, keepdims=True))
+
+
 def digits_stream() -> Path:
     """The digits that the example's model has never seen, as it answers them; made once."""
     made = REPORTS / "digits.npz"
     if not made.exists():
         digits = load_digits(cache_dir())
-        split = json.loads((DIGITS / "split.json").read_text())
-        unseen = np.setdiff1d(np.arange(len(digits)), [*split["train"], *split["tune"]])
+        unseen = unseen_digits(digits)
         session = onnxruntime.InferenceSession(DIGITS / "digits.onnx")
         logits, embeddings = session.run(None, {"image": digits.images[unseen][..., None]})
-        chances = np.exp(logits - logits.max(axis=1, keepdims=True))
         made.parent.mkdir(exist_ok=True)
         np.savez(
             made,
-            probabilities=chances / chances.sum(axis=1, keepdims=True),
+            probabilities=probabilities_of(logits),
             labels=digits.labels[unseen],
             embeddings=embeddings,
         )
