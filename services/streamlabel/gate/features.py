@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +11,11 @@ import numpy.typing as npt
 Matrix = npt.NDArray[np.float64]
 
 NEAR, NEARER = 10, 3
-# Embeddings become whole numbers of this many steps per unit of their largest value: sums of products are then exact in
-# float64, whatever order a machine adds them in, and a score replays bit for bit.
+# Embeddings become whole numbers of this many steps per unit of their largest value, and unit vectors whole numbers of fewer
+# per unit: sums of products are then exact, in float64 and in float32, whatever order a machine adds them in, and a score
+# replays bit for bit.
 _STEPS = 1 << 15
+_UNIT_STEPS = 1 << 9
 _PRODUCTS_AT_ONCE = 1 << 18
 _LOG_ODDS_LIMIT = 16.0
 _LEAST = 1e-12
@@ -22,7 +25,7 @@ _LEAST = 1e-12
 class Neighbours:
     """Records whose true class is known, as points to compare with.
 
-    `projection` [d, r] of whole numbers takes an embedding into the space of `points` [m, r], unit vectors in steps;
+    `projection` [d, r] of whole numbers takes an embedding into the space of `points` [m, r], unit vectors in steps, r at most 64;
     `classes` [m] are places in the taxonomy. `embedding_scale` is the largest value of an embedding that is told apart.
     """
 
@@ -37,14 +40,14 @@ class Neighbours:
         return to_unit_steps(_product(steps, self.projection))
 
 
-def _product(left: Matrix, right: Matrix) -> Matrix:
+def _product(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The matrix product of whole numbers, a few rows at a time.
 
     The sums are exact, so the cut changes nothing. Beyond so many products OpenBLAS wakes a thread per core, and in a service
     whose cores have other work these cost several times what they save.
     """
     rows = max(1, _PRODUCTS_AT_ONCE // right.size)
-    made = np.empty((len(left), right.shape[1]))
+    made = np.empty((len(left), right.shape[1]), dtype=left.dtype)
     for begin in range(0, len(left), rows):
         np.matmul(left[begin : begin + rows], right, out=made[begin : begin + rows])
     return made
@@ -55,7 +58,7 @@ def to_unit_steps(vectors: Matrix) -> Matrix:
     largest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-30)
     shrunk = np.rint(vectors / largest * _STEPS)
     lengths = np.sqrt((shrunk * shrunk).sum(axis=1, keepdims=True))
-    return np.asarray(np.rint(shrunk / np.maximum(lengths, 1.0) * _STEPS))
+    return np.asarray(np.rint(shrunk / np.maximum(lengths, 1.0) * _UNIT_STEPS))
 
 
 def tempered(probabilities: Matrix, classes: int, temperature: float) -> Matrix:
@@ -97,14 +100,12 @@ def neighbour_features(
     With `leave_out` the rows are the points themselves, and none counts as its own neighbour.
     """
     near = min(NEAR, len(neighbours.points) - leave_out)
-    likeness = _product(placed, neighbours.points.T) / (_STEPS * _STEPS)
+    likeness = _product(placed.astype(np.float32), neighbours.points.T.astype(np.float32))
     if leave_out:
-        np.fill_diagonal(likeness, -2.0)
+        np.fill_diagonal(likeness, -np.inf)
+    nearest = np.argpartition(likeness, likeness.shape[1] - near, axis=1)[:, -near:]
+    values = np.take_along_axis(likeness, nearest, axis=1).astype(np.float64) / (_UNIT_STEPS * _UNIT_STEPS)
     # Equal likeness is broken by the place in the list, so that the answer is one.
-    nearest = np.argpartition(-likeness, near - 1, axis=1)[:, :near] if near < likeness.shape[1] else None
-    if nearest is None:
-        nearest = np.broadcast_to(np.arange(likeness.shape[1]), likeness.shape).copy()
-    values = np.take_along_axis(likeness, nearest, axis=1)
     order = np.lexsort((nearest, -values), axis=1)
     nearest, values = np.take_along_axis(nearest, order, axis=1), np.take_along_axis(values, order, axis=1)
     agree = neighbours.classes[nearest] == predicted[:, None]

@@ -9,7 +9,7 @@ from scipy import optimize, special
 from streamlabel.gate.features import Matrix, Neighbours, neighbour_features, plain_features, tempered
 from streamlabel.gate.scorer import Predictions, Scorer
 
-MAX_NEIGHBOURS = 1500
+MAX_NEIGHBOURS = 1000
 _RANK = 24
 _PROJECTION_STEPS = 1 << 12
 _LEAST_ERRORS = 5

@@ -15,7 +15,8 @@ from streamlabel.v1 import control_pb2
 _PLAIN, _WITH_NEIGHBOURS = 4, 8
 # Far beyond what is ever fitted, and near enough that no sum overflows.
 _LARGEST, _LEAST_SPREAD = 1e9, 1e-9
-_LARGEST_STEP = 1 << 20
+# Products of so many numbers so large are exact in float32, those with a projection in float64.
+_LARGEST_STEP, _MOST_DIMENSIONS = 1 << 9, 64
 _MOST_STEPS = 1 << 53
 
 
@@ -83,8 +84,11 @@ def _check(scorer: Scorer) -> None:
     rank = known.points.shape[1]
     if not (len(known.points) and len(known.projection)) or known.projection.shape[1] != rank:
         raise ValueError("neighbours without points or without a projection to them")
-    largest = max(np.abs(known.points).max(), np.abs(known.projection).max())
-    if largest > _LARGEST_STEP or (1 << 15) * np.abs(known.projection).sum(axis=0).max() > _MOST_STEPS:
+    if (
+        rank > _MOST_DIMENSIONS
+        or np.abs(known.points).max() > _LARGEST_STEP
+        or (1 << 15) * np.abs(known.projection).sum(axis=0).max() > _MOST_STEPS
+    ):
         raise ValueError("numbers of the neighbours are too large to be added up exactly")
 
 

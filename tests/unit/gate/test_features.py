@@ -59,12 +59,12 @@ def test_a_row_has_its_score_whatever_rows_come_with_it(embedded: bool) -> None:
 def test_points_are_compared_in_pieces_with_exact_sums() -> None:
     """Far more products than are made at once, of the largest numbers that there are."""
     chance = np.random.default_rng(9)
-    points = chance.choice([-32768.0, 32767.0, 12345.0], size=(1500, 24))
-    neighbours = Neighbours(np.eye(24), points, np.zeros(1500, dtype=np.int64), 1.0)
-    placed = chance.choice([-32768.0, 32767.0, -1.0], size=(400, 24))
+    points = chance.choice([-512.0, 511.0, 123.0], size=(1500, 64))
+    neighbours = Neighbours(np.eye(64), points, np.zeros(1500, dtype=np.int64), 1.0)
+    placed = chance.choice([-512.0, 511.0, -1.0], size=(400, 64))
     found = neighbour_features(placed, np.zeros(400, dtype=np.int64), neighbours)
     exact = np.sort(placed.astype(np.int64) @ points.astype(np.int64).T, axis=1)[:, ::-1]
-    assert (found[:, 2] == exact[:, 0] / (1 << 30)).all()
+    assert (found[:, 2] == exact[:, 0] / (1 << 18)).all()
 
 
 def test_with_nothing_to_learn_from_it_is_the_margin() -> None:

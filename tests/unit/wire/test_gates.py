@@ -72,8 +72,7 @@ def test_a_decoded_scorer_scores_bit_for_bit_like_the_original(seed: int) -> Non
 
 
 def test_the_ends_of_the_range_survive() -> None:
-    """A unit vector along an axis is 32,768 steps, one more than 16 bits hold."""
-    axis = np.array([[32768.0, -0.0], [0.0, -32768.0]])
+    axis = np.array([[512.0, -0.0], [0.0, -512.0]])
     scorer = replace(a_scorer(dimensions=2), neighbours=Neighbours(np.eye(2) * 4096, axis, np.array([0, 1]), 1.0))
     decoded = decode_gate(encode_gate(a_gate(scorer=scorer))).scorer
     assert decoded.neighbours is not None
@@ -83,7 +82,7 @@ def test_the_ends_of_the_range_survive() -> None:
 @pytest.mark.parametrize("embedding", [24, 768, 4096])
 def test_the_largest_reference_fits(embedding: int) -> None:
     chance = np.random.default_rng(0)
-    points = np.rint(chance.uniform(-32768, 32768, (MAX_NEIGHBOURS, 24)))
+    points = np.rint(chance.uniform(-512, 512, (MAX_NEIGHBOURS, 24)))
     projection = np.rint(chance.uniform(-4096, 4096, (embedding, 24)))
     classes = chance.integers(0, 10_000, MAX_NEIGHBOURS)
     large = replace(a_scorer(), neighbours=Neighbours(projection, points, classes, 3.0))
@@ -119,6 +118,10 @@ def _short_points(message: control_pb2.Gate) -> None:
 
 def _no_dimensions(message: control_pb2.Gate) -> None:
     message.scorer.neighbours.dimensions = 0
+
+
+def _huge_point(message: control_pb2.Gate) -> None:
+    message.scorer.neighbours.points[0] = 513
 
 
 def _unknown_class(message: control_pb2.Gate) -> None:
@@ -159,6 +162,7 @@ def _future_state(message: control_pb2.Gate) -> None:
         _without_scorer,
         _short_points,
         _no_dimensions,
+        _huge_point,
         _unknown_class,
         _few_weights,
         _no_spread,
