@@ -32,8 +32,3 @@ def log_e_value(errors: Counts, count: Counts, alpha: float) -> npt.NDArray[np.f
     prior = special.betaln(a, b) + math.log(special.betainc(a, b, alpha))
     likelihood = errors * math.log(alpha) + right * math.log1p(-alpha)
     return np.asarray(special.betaln(errors + a, right + b) + mass - prior - likelihood)
-
-
-def ever_certified(log_e_max: npt.NDArray[np.float64], delta: float) -> npt.NDArray[np.bool_]:
-    """Where the largest evidence so far certifies at level `delta`."""
-    return log_e_max >= -math.log(delta)

@@ -10,6 +10,7 @@ revocation. Nothing here knows the time or draws chance: the same calls give the
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,7 +72,7 @@ class Keeper:
         self._expansion: Expansion | None = None
         self._guard = PriceGuard(alpha=policy.alpha, rate=policy.guard_rate)
         self._alarm = HarmAlarm(policy.alpha, policy.alarm_limit)
-        self._passable: list[int] = []
+        self._passable: deque[int] = deque(maxlen=policy.longest_window)
 
     @property
     def lane_rate(self) -> float:
@@ -217,7 +218,7 @@ class Keeper:
     def _certify(self, found: Certificate) -> None:
         if self.state is not GateState.CERTIFIED:
             self._alarm = HarmAlarm(self.policy.alpha, self.policy.alarm_limit)
-            self._passable = []
+            self._passable.clear()
         known = self.certificate
         self.state, self.certificate, self._certified = GateState.CERTIFIED, found, self.place
         if known is None or known.threshold != found.threshold:
@@ -265,8 +266,8 @@ class Keeper:
     def _close(self, state: GateState, reason: str, *, since: int) -> None:
         """Nothing passes any more until there is new evidence; the stream is taken to have changed at `since`."""
         certified = self.state is GateState.CERTIFIED
-        if certified or self.state is GateState.COLD:
-            self.state = state if certified else GateState.COLD
+        if certified:
+            self.state = state
         if state is GateState.REVOKED:
             self._guard = PriceGuard(alpha=self.policy.alpha, cap=0.5, rate=self.policy.guard_rate)
         self.certificate = None
