@@ -24,6 +24,7 @@ from streamlabel.gate.drift import InputWatch
 from streamlabel.gate.expansion import Expansion
 from streamlabel.gate.fit import fit_scorer, left_out_scores
 from streamlabel.gate.guard import PriceGuard
+from streamlabel.gate.ledger import DeltaLedger
 from streamlabel.gate.policy import GatePolicy
 from streamlabel.gate.sample import Rows, Sample
 from streamlabel.gate.scorer import Scorer
@@ -58,7 +59,8 @@ class Keeper:
         self.certificate: Certificate | None = None
         self.epoch = 0
         self.place = 0
-        self.transitions: list[Transition] = []
+        self.ledger = DeltaLedger()
+        self._untold: list[Transition] = []
         self.window = Sample(policy.longest_window)
         self._buffer = Sample(policy.buffer)
         self._training = Sample(policy.training_count)
@@ -98,6 +100,11 @@ class Keeper:
     def guard_cap(self) -> float:
         """The share of the stream that the guard lets pass at most."""
         return self._guard.cap
+
+    def take_transitions(self) -> list[Transition]:
+        """What happened since the last call, in order; told once."""
+        told, self._untold = self._untold, []
+        return told
 
     def see(self, rows: Rows, lane: npt.NDArray[np.bool_]) -> None:
         """Records of the stream in their order, scored by the present scorer; `lane` says which are in the calibration lane."""
@@ -156,6 +163,7 @@ class Keeper:
         certified at all, the certificate stays until its time is over, or until recent evidence speaks against it.
         """
         self._looked = self.place
+        self.ledger.looked()
         before = self.scorer, self._taught
         fitted = self._refit()
         found = self._test()
@@ -172,14 +180,16 @@ class Keeper:
             self._tell(self.state, "the evidence supports it no longer")
 
     def _test(self) -> Certificate | None:
-        buffered, evidence = self._buffer.rows(), self._evidence()
-        policy = self.policy
-        if buffered is None or evidence is None or len(evidence) < least_count(policy.alpha, policy.delta):
+        buffered, policy = self._buffer.rows(), self.policy
+        if buffered is None:
             return None
         grid = Grid.of_stream(buffered.scores)
-        tally = Tally.of(grid, evidence.scores, evidence.wrong)
         # Only the fitted score is a chance to be right.
         expected = grid.expect(buffered.scores) if self.scorer.weights else None
+        evidence = self._evidence(self._likely_share(grid, expected))
+        if evidence is None or len(evidence) < least_count(policy.alpha, policy.delta):
+            return None
+        tally = Tally.of(grid, evidence.scores, evidence.wrong)
         found = certify_region(
             grid, tally, len(evidence), alpha=policy.alpha, delta=policy.delta * policy.exact_share, expected=expected
         )
@@ -188,19 +198,28 @@ class Keeper:
 
     def _is_sound(self, certificate: Certificate) -> bool:
         """Whether a certificate of an earlier look may stay."""
-        evidence = self._evidence()
+        evidence = self._evidence(certificate.share)
         if evidence is None or self.place - self._certified >= self.policy.lifetime:
             return False
         inside = evidence.scores >= certificate.threshold
         return bool(evidence.wrong[inside].sum() <= self.policy.alpha * inside.sum())
 
-    def _evidence(self) -> Rows | None:
-        """The latest calibration records: fewer follow a stream that changes slowly, more certify a small share of it."""
+    def _likely_share(self, grid: Grid, expected: npt.NDArray[np.float64] | None) -> float:
+        """The share of the stream that may come to be certified, as far as the model of errors knows; it never saw the evidence."""
+        if expected is None:
+            return _LEAST_SHARE
+        promising = grid.shares[expected <= self.policy.alpha / 2]
+        return max(_LEAST_SHARE, float(promising.max())) if len(promising) else _LEAST_SHARE
+
+    def _evidence(self, share: float) -> Rows | None:
+        """The latest calibration records to certify such a share by: fewer follow a slow change, more bear out a small share.
+
+        For a test, the share must not come from the errors of these records: how far back they reach would choose among them.
+        """
         rows = self.window.rows()
         if rows is None:
             return None
         policy = self.policy
-        share = self.certificate.share if self.certificate is not None else _LEAST_SHARE
         wanted = max(policy.window, round(8 * least_count(policy.alpha, policy.delta) / share))
         return rows.take(slice(max(0, len(rows) - wanted), None))
 
@@ -210,6 +229,7 @@ class Keeper:
         if delta <= 0:
             return None
         if self._expansion is None:
+            self.ledger.opened()
             starts = chain_starts(grid, len(evidence), policy.alpha, delta, expected)
             self._expansion = Expansion(grid, starts, alpha=policy.alpha, delta=delta)
             self._expansion.observe(evidence.scores, evidence.wrong)
@@ -221,6 +241,7 @@ class Keeper:
             self._passable.clear()
         known = self.certificate
         self.state, self.certificate, self._certified = GateState.CERTIFIED, found, self.place
+        self.ledger.certified()
         if known is None or known.threshold != found.threshold:
             self._tell(GateState.CERTIFIED, "certified")
 
@@ -284,7 +305,7 @@ class Keeper:
 
     def _tell(self, state: GateState, reason: str, *, suspect_from: int | None = None) -> None:
         found = self.certificate
-        self.transitions.append(
+        self._untold.append(
             Transition(
                 place=self.place,
                 state=state,

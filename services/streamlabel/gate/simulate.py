@@ -206,18 +206,18 @@ def _run(
     foresight = _Foresight(stream.predictions)
     passed = np.zeros(len(stream), dtype=np.bool_)
     suspect = np.zeros(len(stream), dtype=np.bool_)
-    told = 0
+    transitions: list[Transition] = []
     for begin in range(0, len(stream), _BATCH):
         batch = slice(begin, min(begin + _BATCH, len(stream)))
         scores = foresight.scores(keeper.scorer, batch)
         passed[batch] = _step(keeper, stream.predictions.take(batch), scores, batch, coins[batch], answers[batch])
-        for transition in keeper.transitions[told:]:
+        for transition in keeper.take_transitions():
+            transitions.append(transition)
             if transition.suspect_from is not None:
                 suspect[transition.suspect_from : transition.place] |= passed[
                     transition.suspect_from : transition.place
                 ]
-        told = len(keeper.transitions)
-    return _summed_up(stream, keeper, passed, suspect, change_at)
+    return _summed_up(stream, keeper, transitions, passed, suspect, change_at)
 
 
 class _Foresight:
@@ -276,6 +276,7 @@ def _answers(stream: Stream, chance: np.random.Generator, annotator_error: float
 def _summed_up(
     stream: Stream,
     keeper: Keeper,
+    transitions: list[Transition],
     passed: npt.NDArray[np.bool_],
     suspect: npt.NDArray[np.bool_],
     change_at: int | None,
@@ -293,8 +294,8 @@ def _summed_up(
         error=_error(passed, wrong, slice(None)),
         error_last_quarter=_error(passed, wrong, last),
         answers=int((~passed).sum()),
-        transitions=tuple(keeper.transitions),
-        detection_delay=_delay(keeper.transitions, change_at),
+        transitions=tuple(transitions),
+        detection_delay=_delay(transitions, change_at),
         suspects=int(suspect.sum()),
         guard=keeper.guard_cap,
         windows=windows,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamlabel.core.control import GateState
-from streamlabel.gate.keeper import Keeper
+from streamlabel.gate.keeper import Keeper, Transition
 from streamlabel.gate.policy import GatePolicy
 from streamlabel.gate.sample import Rows, Sample
 from streamlabel.gate.scorer import Predictions
@@ -26,6 +26,7 @@ class Life:
     passed: list[bool] = field(default_factory=list)
     wrong: list[bool] = field(default_factory=list)
     lane: list[int] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
 
     def live(self, count: int, *, error: float = 0.01, size: int = 25, sharp: float = 6.0) -> None:
         """`count` records; the surest 60 % are wrong with probability `error`, the others with 0.4."""
@@ -46,6 +47,7 @@ class Life:
             keeper.learn(rows.take(~lane & ~passable))
             if keeper.look_is_due:
                 keeper.look()
+            self.transitions += keeper.take_transitions()
             self.place += size
             self.passed += (passable & ~lane).tolist()
             self.wrong += (truth == 1).tolist()
@@ -56,7 +58,7 @@ class Life:
         return float((passed & wrong).sum() / max(1, passed.sum()))
 
     def states(self) -> list[GateState]:
-        return [each.state for each in self.keeper.transitions]
+        return [each.state for each in self.transitions]
 
 
 @pytest.fixture
@@ -89,14 +91,14 @@ def test_the_same_calls_give_the_same_gates() -> None:
     first, second = Life(Keeper(POLICY)), Life(Keeper(POLICY))
     first.live(6000)
     second.live(6000)
-    assert first.keeper.transitions == second.keeper.transitions
+    assert first.transitions == second.transitions
     assert first.passed == second.passed
 
 
 def test_errors_that_rise_revoke_it_and_the_labels_since_are_suspect(life: Life) -> None:
     life.live(8000)
     life.live(3000, error=0.5)
-    revoked = next(each for each in life.keeper.transitions if each.state is GateState.REVOKED)
+    revoked = next(each for each in life.transitions if each.state is GateState.REVOKED)
     assert 8000 < revoked.place < 8800
     assert revoked.suspect_from is not None
     assert 7500 <= revoked.suspect_from <= 8400
@@ -109,10 +111,10 @@ def test_errors_that_rise_revoke_it_and_the_labels_since_are_suspect(life: Life)
 def test_it_opens_again_on_what_came_after_the_change(life: Life) -> None:
     life.live(8000)
     life.live(1000, error=0.5)
-    closed = life.keeper.transitions[-1].place
+    closed = life.transitions[-1].place
     life.live(6000)
     assert life.keeper.state is GateState.CERTIFIED
-    again = next(each for each in life.keeper.transitions if each.place > closed and each.state is GateState.CERTIFIED)
+    again = next(each for each in life.transitions if each.place > closed and each.state is GateState.CERTIFIED)
     assert again.count <= len([place for place in life.lane if closed <= place <= again.place])
     # The guard gives no full credit after it was broken.
     assert life.keeper.guard_cap <= 1.0
@@ -121,7 +123,7 @@ def test_it_opens_again_on_what_came_after_the_change(life: Life) -> None:
 def test_inputs_that_change_suspend_it_before_errors_tell(life: Life) -> None:
     life.live(8000)
     life.live(500, sharp=2.0)
-    suspended = next(each for each in life.keeper.transitions if each.state is GateState.SUSPENDED)
+    suspended = next(each for each in life.transitions if each.state is GateState.SUSPENDED)
     assert 8000 < suspended.place <= 8200
     assert "inputs changed" in suspended.reason
 

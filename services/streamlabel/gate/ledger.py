@@ -1,0 +1,35 @@
+"""The book of what was risked: how much of delta went into which test, so that no share is counted as free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class DeltaLedger:
+    """Counts tests over the life of one gate: planned looks, certificates that came of them, anytime tests that were begun.
+
+    What is promised is each certificate, with probability 1 - delta. A planned look risks the exact share of delta, and does so
+    anew each time. An anytime test risks the other share once, however often it is looked at; a new one begins with each new
+    scorer and each epoch.
+    """
+
+    looks: int = 0
+    certificates: int = 0
+    anytime_tests: int = 0
+
+    def looked(self) -> None:
+        """A planned look was made."""
+        self.looks += 1
+
+    def opened(self) -> None:
+        """An anytime test was begun."""
+        self.anytime_tests += 1
+
+    def certified(self) -> None:
+        """A look ended with a certificate."""
+        self.certificates += 1
+
+    def wrong_at_most(self, delta: float, exact_share: float) -> float:
+        """How many certificates of all time are wrong at most, on average over all that could have been drawn."""
+        return delta * (self.looks * exact_share + self.anytime_tests * (1 - exact_share))
