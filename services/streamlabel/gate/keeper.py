@@ -58,6 +58,7 @@ class Keeper:
         self._taught: Rows | None = None
         self.certificate: Certificate | None = None
         self.epoch = 0
+        self.epochs = 0
         self.place = 0
         self.ledger = DeltaLedger()
         self._untold: list[Transition] = []
@@ -130,7 +131,8 @@ class Keeper:
             self._weigh(rows.take(passable))
 
     def learn(self, rows: Rows) -> None:
-        """Answers that are not evidence, to fit the next scorer to."""
+        """Answers that are not evidence, to fit the next scorer to; records without a known class teach nothing."""
+        rows = rows.take(rows.truth >= 0)
         self._training.add(rows)
         self._answers += len(rows)
 
@@ -294,7 +296,7 @@ class Keeper:
         self.certificate = None
         self._tell(self.state, reason, suspect_from=since if certified else None)
         # Evidence counts from here on, not from where the change is guessed to lie: guessing used the same records.
-        self.epoch = self.place
+        self.epoch, self.epochs = self.place, self.epochs + 1
         self.window.forget_before(self.epoch)
         self._buffer.forget_before(since)
         self._training.forget_before(since - self.policy.recall_count)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from streamlabel.gate.scorer import Predictions, Selection
+from streamlabel.gate.scorer import Predictions, Selection, join_predictions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +47,8 @@ class Rows:
 
 def join(parts: list[Rows]) -> Rows:
     """All rows of all parts, in order; at least one part."""
-    first = parts[0].predictions
-    embeddings = None
-    if first.embeddings is not None:
-        embeddings = np.concatenate(
-            [part.predictions.embeddings for part in parts if part.predictions.embeddings is not None]
-        )
-    predictions = Predictions(
-        np.concatenate([part.predictions.probabilities for part in parts]),
-        np.concatenate([part.predictions.predicted for part in parts]),
-        first.classes,
-        embeddings,
-    )
     return Rows(
-        predictions=predictions,
+        predictions=join_predictions([part.predictions for part in parts]),
         places=np.concatenate([part.places for part in parts]),
         scores=np.concatenate([part.scores for part in parts]),
         truth=np.concatenate([part.truth for part in parts]),

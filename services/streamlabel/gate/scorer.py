@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,17 @@ class Predictions:
         """Some of the rows."""
         embeddings = None if self.embeddings is None else self.embeddings[rows]
         return Predictions(self.probabilities[rows], self.predicted[rows], self.classes, embeddings)
+
+
+def join_predictions(parts: Sequence[Predictions]) -> Predictions:
+    """All rows of all parts, in order; at least one part, and all of one shape."""
+    embeddings = [part.embeddings for part in parts if part.embeddings is not None]
+    return Predictions(
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.predicted for part in parts]),
+        parts[0].classes,
+        np.concatenate(embeddings) if embeddings else None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

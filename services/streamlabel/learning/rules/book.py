@@ -1,0 +1,347 @@
+"""All that is known of one subject: records that await answers, and the keeper of its gate.
+
+    Seen ──▶ waiting ──Routed: passed──▶ gone
+                │  └──Answered, not calibration──▶ teaches the scorer
+                └──Answered, calibration──▶ evidence, once all before it is answered (the watermark)
+
+Events may come in any order between topics: what is told of a record before the record itself is known is kept for a while.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamlabel.core.control import GateState
+from streamlabel.gate.keeper import CLOSED, Keeper, Transition
+from streamlabel.gate.policy import GatePolicy
+from streamlabel.gate.sample import Rows
+from streamlabel.gate.scorer import Scorer, join_predictions
+from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered, Event, Routed, Seen, Ticked
+from streamlabel.learning.rules.subject import Subject
+from streamlabel.learning.rules.waiting import Waiting, WaitingRoom
+
+_LARGEST_WEIGHT = 20.0
+_TIMES = 4096
+_COVERAGE_RECORDS = 1000
+_MOST_SUSPICIONS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookLimits:
+    """`waiting` records at most are kept of each kind while their answers are awaited.
+
+    A calibration record that nobody answers within `answer_ms` counts as an error; one that routing has no word of for
+    `decision_ms` is taken to have been lost on the way, and is no evidence.
+    """
+
+    waiting: int = 20_000
+    answer_ms: int = 86_400_000
+    decision_ms: int = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """Labels that the model set from `from_ms` on, up to `until_ms` (None: still), are suspect."""
+
+    from_ms: int
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A transition of the gate, and when it came about; `suspect_from_ms` where it casts doubt on labels."""
+
+    transition: Transition
+    at_ms: int
+    suspect_from_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """A calibration record as it went into the evidence: what the model said, what people said (UNKNOWN_CLASS: nothing in time)."""
+
+    record_id: str
+    place: int
+    at_ms: int
+    rate: float
+    predicted: int
+    answer: int
+    passable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How the gate stands. `threshold` is the certificate's, `guard_threshold` what the guard leaves of it; `count`, `errors`,
+    `share` and `bound` are the certificate's too."""
+
+    state: GateState
+    threshold: float
+    guard_threshold: float
+    lane_rate: float
+    scorer: Scorer
+    count: int
+    errors: int
+    share: float
+    bound: float
+    epoch: int
+    reason: str
+    certified_at_ms: int | None
+    suspicions: tuple[Suspicion, ...]
+
+
+class Book:
+    """The state of one subject, moved by events alone."""
+
+    def __init__(self, subject: Subject, limits: BookLimits, policy: GatePolicy | None = None) -> None:
+        self.subject = subject
+        self.limits = limits
+        self.keeper = Keeper(policy or GatePolicy(alpha=subject.alpha, delta=subject.delta))
+        self.room = WaitingRoom(limits.waiting)
+        self.horizon_ms = 0
+        self.reason = "no evidence yet"
+        self.certified_at_ms: int | None = None
+        self.suspicions: list[Suspicion] = []
+        self.answered = self.calibrated = 0
+        self.early: dict[str, tuple[bool, bool, bool, int | None]] = {}
+        self.times: deque[tuple[int, int]] = deque(maxlen=_TIMES)
+        self.passes: deque[tuple[int, int]] = deque()
+        self._steps: list[Step] = []
+        self._audits: list[Audit] = []
+        self._places = {name: place for place, name in enumerate(subject.class_names)}
+
+    @property
+    def standing(self) -> Standing:
+        """How the gate stands now."""
+        keeper = self.keeper
+        found = keeper.certificate
+        threshold = found.threshold if found else CLOSED
+        guarded = keeper.threshold
+        return Standing(
+            state=keeper.state,
+            threshold=threshold,
+            guard_threshold=guarded if guarded > threshold else 0.0,
+            lane_rate=keeper.lane_rate,
+            scorer=keeper.scorer,
+            count=found.count if found else 0,
+            errors=found.errors if found else 0,
+            share=found.share if found else 0.0,
+            bound=found.bound if found else 1.0,
+            epoch=keeper.epochs,
+            reason=self.reason,
+            certified_at_ms=self.certified_at_ms,
+            suspicions=tuple(self.suspicions[-_MOST_SUSPICIONS:]),
+        )
+
+    @property
+    def confirmed_until_ms(self) -> int:
+        """Every calibration record that was decided before this moment is answered and counted."""
+        oldest = self.room.oldest_ms
+        return self.horizon_ms if oldest is None else min(self.horizon_ms, oldest)
+
+    @property
+    def coverage(self) -> float:
+        """The share of the latest thousand records that the present gate would have let pass when they came."""
+        seen = sum(count for count, _ in self.passes)
+        return sum(passed for _, passed in self.passes) / seen if seen else 0.0
+
+    def place_of(self, class_name: str) -> int:
+        """The class as a number; UNKNOWN_CLASS for a name that the taxonomy does not have."""
+        return self._places.get(class_name, UNKNOWN_CLASS)
+
+    def apply(self, event: Event) -> None:
+        """Takes an event in, with all that follows from it."""
+        match event:
+            case Seen():
+                self._see(event)
+            case Routed():
+                self._route(event)
+            case Answered():
+                self._answer(event)
+            case Ticked():
+                self._tick(event)
+        self._count_evidence()
+        if self.keeper.look_is_due:
+            self.keeper.look()
+        for transition in self.keeper.take_transitions():
+            self._step(transition, event.at_ms)
+
+    def take_steps(self) -> list[Step]:
+        """What the gate did since the last call."""
+        taken, self._steps = self._steps, []
+        return taken
+
+    def take_audits(self) -> list[Audit]:
+        """What became evidence since the last call."""
+        taken, self._audits = self._audits, []
+        return taken
+
+    def _see(self, event: Seen) -> None:
+        keeper = self.keeper
+        fresh = [row for row, record_id in enumerate(event.record_ids) if record_id not in self.room]
+        if not fresh:
+            return
+        predictions, coins = event.predictions.take(np.array(fresh)), event.coins[fresh]
+        scores = keeper.scorer.score(predictions)
+        rate, passable = keeper.lane_rate, scores >= keeper.threshold
+        # Not the content, only the coin and the crowd before it, decides what can become evidence.
+        eligible = (coins < rate) & (not self.room.full)
+        begin = keeper.place
+        places = np.arange(begin, begin + len(fresh))
+        self.times.append((begin, event.earliest_ms))
+        self._note_coverage(len(fresh), int((passable & (coins >= rate)).sum()))
+        for row in np.flatnonzero(eligible | ~passable).tolist():
+            self.room.add(
+                Waiting(
+                    record_id=event.record_ids[fresh[row]],
+                    place=int(places[row]),
+                    at_ms=event.earliest_ms,
+                    eligible=bool(eligible[row]),
+                    rate=rate,
+                    prediction=predictions.take(slice(row, row + 1)),
+                )
+            )
+        unknown, weight = np.full(len(fresh), UNKNOWN_CLASS), np.ones(len(fresh))
+        rows = Rows(predictions=predictions, places=places, scores=scores, truth=unknown, weight=weight)
+        keeper.see(rows, eligible)
+        if self.early:
+            self._catch_up([event.record_ids[row] for row in fresh], event.at_ms)
+
+    def _catch_up(self, record_ids: Sequence[str], at_ms: int) -> None:
+        """What was told of these records before they were seen."""
+        told = {record_id: self.early.pop(record_id) for record_id in record_ids if record_id in self.early}
+        for record_id, (lane, passable, passed, answer) in told.items():
+            self._decide(record_id, lane, passable, passed)
+            if answer is not None:
+                self._answer(_one_answer(record_id, lane, passable, answer, at_ms))
+
+    def _route(self, event: Routed) -> None:
+        flags = zip(event.record_ids, event.lane.tolist(), event.passable.tolist(), event.passed.tolist(), strict=True)
+        for record_id, lane, passable, passed in flags:
+            if record_id in self.room:
+                self._decide(record_id, lane, passable, passed)
+            else:
+                self._keep_early(record_id, lane, passable, passed, None)
+
+    def _decide(self, record_id: str, lane: bool, passable: bool, passed: bool) -> None:
+        record = self.room.get(record_id)
+        if record is None:
+            return
+        if passed:
+            self.room.drop(record_id)
+        elif lane:
+            record.lane, record.passable = True, passable
+        elif record.lane is None:
+            record.lane = False
+            self.room.leave_lane(record)
+
+    def _answer(self, event: Answered) -> None:
+        told = zip(event.record_ids, event.classes.tolist(), event.lane.tolist(), event.passable.tolist(), strict=True)
+        answered: list[Waiting] = []
+        for record_id, answer, lane, passable in told:
+            record = self.room.get(record_id)
+            if record is None:
+                self._keep_early(record_id, lane, passable, False, answer)
+                continue
+            self._decide(record_id, lane, passable, False)
+            if record.answer is None:
+                answered.append(record)
+            record.answer = answer
+        if not answered:
+            return
+        self.answered += len(answered)
+        self.keeper.compare(self._rows(answered))
+        teaching = [record for record in answered if not record.counts]
+        if teaching:
+            self.keeper.learn(self._rows(teaching))
+            for record in teaching:
+                self.room.drop(record.record_id)
+
+    def _keep_early(self, record_id: str, lane: bool, passable: bool, passed: bool, answer: int | None) -> None:
+        if answer is None and record_id in self.early:
+            return
+        self.early[record_id] = (lane, passable, passed, answer)
+        if len(self.early) > self.limits.waiting:
+            del self.early[next(iter(self.early))]
+
+    def _tick(self, event: Ticked) -> None:
+        self.horizon_ms = max(self.horizon_ms, event.horizon_ms)
+        for record in list(self.room):
+            if not record.counts or record.answer is not None:
+                continue
+            if record.lane and event.at_ms - record.at_ms >= self.limits.answer_ms:
+                record.answer = UNKNOWN_CLASS
+            elif record.lane is None and event.at_ms - record.at_ms >= self.limits.decision_ms:
+                self.room.leave_lane(record)
+
+    def _count_evidence(self) -> None:
+        ready = self.room.complete()
+        if not ready:
+            return
+        self.calibrated += len(ready)
+        rows = self._rows(ready)
+        self.keeper.calibrate(rows, np.array([record.passable for record in ready]))
+        for record, predicted in zip(ready, rows.predictions.predicted.tolist(), strict=True):
+            self._audits.append(
+                Audit(
+                    record_id=record.record_id,
+                    place=record.place,
+                    at_ms=record.at_ms,
+                    rate=record.rate,
+                    predicted=predicted,
+                    answer=UNKNOWN_CLASS if record.answer is None else record.answer,
+                    passable=record.passable,
+                )
+            )
+
+    def _rows(self, records: Sequence[Waiting]) -> Rows:
+        predictions = join_predictions([record.prediction for record in records])
+        # Of what passes, people see only the lane's share; of the rest, everything.
+        weights = [min(_LARGEST_WEIGHT, 1 / record.rate) if record.passable else 1.0 for record in records]
+        return Rows(
+            predictions=predictions,
+            places=np.array([record.place for record in records], dtype=np.int64),
+            scores=self.keeper.scorer.score(predictions),
+            truth=np.array([record.answer for record in records], dtype=np.int64),
+            weight=np.array(weights),
+        )
+
+    def _step(self, transition: Transition, at_ms: int) -> None:
+        self.reason = transition.reason
+        suspect_from_ms = None
+        if transition.state is GateState.CERTIFIED:
+            if self.certified_at_ms is None:
+                self.certified_at_ms = at_ms
+            if self.suspicions and self.suspicions[-1].until_ms is None:
+                self.suspicions[-1] = Suspicion(self.suspicions[-1].from_ms, at_ms)
+        else:
+            self.certified_at_ms = None
+            if transition.suspect_from is not None:
+                suspect_from_ms = self._time_of(transition.suspect_from)
+                self.suspicions.append(Suspicion(suspect_from_ms))
+        self._steps.append(Step(transition=transition, at_ms=at_ms, suspect_from_ms=suspect_from_ms))
+
+    def _time_of(self, place: int) -> int:
+        """A moment before which no record from `place` on was decided."""
+        later = [at_ms for begin, at_ms in self.times if begin > place]
+        earlier = [at_ms for begin, at_ms in self.times if begin <= place]
+        return min([*later, earlier[-1]] if earlier else later, default=0)
+
+    def _note_coverage(self, seen: int, passed: int) -> None:
+        self.passes.append((seen, passed))
+        count = sum(each for each, _ in self.passes)
+        while count - self.passes[0][0] >= _COVERAGE_RECORDS:
+            count -= self.passes.popleft()[0]
+
+
+def _one_answer(record_id: str, lane: bool, passable: bool, answer: int, at_ms: int) -> Answered:
+    return Answered(
+        at_ms=at_ms,
+        record_ids=(record_id,),
+        classes=np.array([answer]),
+        lane=np.array([lane]),
+        passable=np.array([passable]),
+    )

@@ -1,0 +1,99 @@
+"""A book as bytes and back: read again, it goes on as if it had never been away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from streamlabel.gate.scorer import Predictions, join_predictions
+from streamlabel.gate.storage import Arrays, dump_keeper, load_keeper, pack, unpack
+from streamlabel.learning.rules.book import Book, BookLimits, Suspicion
+from streamlabel.learning.rules.subject import Subject
+from streamlabel.learning.rules.waiting import Waiting
+
+_ABSENT = -2
+_KEEPER = "keeper"
+
+
+def dump_book(book: Book) -> bytes:
+    """The book, whole, but for its subject and limits. Steps and audits must have been taken: they are written once, elsewhere."""
+    arrays = {_KEEPER: np.frombuffer(dump_keeper(book.keeper), dtype=np.uint8)}
+    records = list(book.room)
+    if records:
+        arrays |= _columns(records)
+    tree = {
+        "horizon_ms": book.horizon_ms,
+        "reason": book.reason,
+        "certified_at_ms": book.certified_at_ms,
+        "suspicions": [[each.from_ms, each.until_ms] for each in book.suspicions],
+        "answered": book.answered,
+        "calibrated": book.calibrated,
+        "early": [[record_id, *told] for record_id, told in book.early.items()],
+        "times": list(book.times),
+        "passes": list(book.passes),
+        "record_ids": [record.record_id for record in records],
+    }
+    return pack(tree, arrays)
+
+
+def load_book(packed: bytes, subject: Subject, limits: BookLimits) -> Book:
+    """The book; raises ValueError for bytes that are none, or of a release whose books were kept otherwise."""
+    tree, arrays = unpack(packed)
+    book = Book(subject, limits)
+    try:
+        book.keeper = load_keeper(arrays[_KEEPER].tobytes())
+        book.horizon_ms, book.reason, book.certified_at_ms = tree["horizon_ms"], tree["reason"], tree["certified_at_ms"]
+        book.suspicions = [Suspicion(*each) for each in tree["suspicions"]]
+        book.answered, book.calibrated = tree["answered"], tree["calibrated"]
+        book.early = {record_id: (lane, fit, passed, answer) for record_id, lane, fit, passed, answer in tree["early"]}
+        book.times.extend((place, at_ms) for place, at_ms in tree["times"])
+        book.passes.extend((seen, passed) for seen, passed in tree["passes"])
+        for record in _records(tree["record_ids"], arrays, len(subject.class_names)):
+            book.room.add(record)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a book: {type(error).__name__} {error}") from error
+    return book
+
+
+def _columns(records: list[Waiting]) -> dict[str, Any]:
+    predictions = join_predictions([record.prediction for record in records])
+    numbers = [
+        (
+            record.place,
+            record.at_ms,
+            record.eligible,
+            _ABSENT if record.lane is None else record.lane,
+            record.passable,
+            _ABSENT if record.answer is None else record.answer,
+        )
+        for record in records
+    ]
+    columns = {
+        "numbers": np.array(numbers, dtype=np.int64),
+        "rates": np.array([record.rate for record in records]),
+        "probabilities": predictions.probabilities,
+        "predicted": predictions.predicted,
+    }
+    return columns if predictions.embeddings is None else columns | {"embeddings": predictions.embeddings}
+
+
+def _records(record_ids: list[str], arrays: Arrays, classes: int) -> list[Waiting]:
+    if not record_ids:
+        return []
+    predictions = Predictions(arrays["probabilities"], arrays["predicted"], classes, arrays.get("embeddings"))
+    rows = zip(record_ids, arrays["numbers"].tolist(), arrays["rates"].tolist(), strict=True)
+    return [
+        Waiting(
+            record_id=record_id,
+            place=place,
+            at_ms=at_ms,
+            eligible=bool(eligible),
+            rate=rate,
+            prediction=predictions.take(slice(row, row + 1)),
+            lane=None if lane == _ABSENT else bool(lane),
+            passable=bool(passable),
+            answer=None if answer == _ABSENT else answer,
+        )
+        for row, (record_id, (place, at_ms, eligible, lane, passable, answer), rate) in enumerate(rows)
+    ]

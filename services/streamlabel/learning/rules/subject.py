@@ -1,0 +1,44 @@
+"""What a gate is about: one model version, under one taxonomy, held to one promise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamlabel.core.prediction import MAX_CANDIDATES
+from streamlabel.core.project import CertifiedPolicy, Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Evidence about one subject says nothing of another: with any of these another one, certification begins anew."""
+
+    project: str
+    model_name: str
+    model_version: int
+    taxonomy_version: int
+    class_names: tuple[str, ...]
+    alpha: float
+    delta: float
+
+    @property
+    def candidates(self) -> int:
+        """How many candidates a prediction of this subject has."""
+        return min(MAX_CANDIDATES, len(self.class_names))
+
+
+def subject_of(project: Project, live_version: int | None) -> Subject | None:
+    """What is to be certified of a project as it stands; None where nothing is.
+
+    `live_version` is the model version that was released to serve; without one the project's own serves.
+    """
+    if project.model is None or not isinstance(project.policy, CertifiedPolicy):
+        return None
+    return Subject(
+        project=project.name,
+        model_name=project.model.name,
+        model_version=project.model.version if live_version is None else live_version,
+        taxonomy_version=project.taxonomy.version,
+        class_names=project.taxonomy.names,
+        alpha=project.policy.alpha,
+        delta=project.policy.delta,
+    )

@@ -1,0 +1,105 @@
+"""Predictions whose records await routing's word or people's, and the order in which calibration may count as evidence."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from streamlabel.gate.scorer import Predictions
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One record. `eligible`: the coin, not its content, made it a candidate for evidence; `rate` is the lane's at that time.
+
+    `lane` is None until routing's word is known; `prediction` is one row.
+    """
+
+    record_id: str
+    place: int
+    at_ms: int
+    eligible: bool
+    rate: float
+    prediction: Predictions
+    lane: bool | None = None
+    passable: bool = False
+    answer: int | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is evidence, or may become so."""
+        return self.eligible and self.lane is not False
+
+
+@dataclass(slots=True)
+class WaitingRoom:
+    """Records by id. Evidence leaves in the order of the stream, up to the first that is not answered yet (the watermark).
+
+    Easy records are answered sooner than hard ones: evidence out of order would look better than the stream is.
+    """
+
+    most: int
+    _lane: dict[str, Waiting] = field(default_factory=dict)
+    _others: dict[str, Waiting] = field(default_factory=dict)
+    _order: deque[str] = field(default_factory=deque)
+
+    def __contains__(self, record_id: str) -> bool:
+        return record_id in self._lane or record_id in self._others
+
+    def __iter__(self) -> Iterator[Waiting]:
+        yield from self._lane.values()
+        yield from self._others.values()
+
+    @property
+    def full(self) -> bool:
+        """Whether no more evidence can be awaited: people are far behind."""
+        return len(self._lane) >= self.most
+
+    @property
+    def unanswered(self) -> int:
+        """Calibration records that wait for people."""
+        return sum(each.lane is True and each.answer is None for each in self._lane.values())
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """No record that may be evidence and is not complete was decided before this moment; None where there is none."""
+        return min((each.at_ms for each in self._lane.values()), default=None)
+
+    def get(self, record_id: str) -> Waiting | None:
+        """The record, if it is here."""
+        return self._lane.get(record_id) or self._others.get(record_id)
+
+    def add(self, record: Waiting) -> None:
+        """Takes a record in, in the order of the stream; where there are too many without evidence in them, the oldest goes."""
+        if record.counts:
+            self._lane[record.record_id] = record
+            self._order.append(record.record_id)
+            return
+        self._others[record.record_id] = record
+        if len(self._others) > self.most:
+            del self._others[next(iter(self._others))]
+
+    def drop(self, record_id: str) -> None:
+        """Lets go of a record."""
+        self._lane.pop(record_id, None)
+        self._others.pop(record_id, None)
+
+    def leave_lane(self, record: Waiting) -> None:
+        """It is not evidence after all; its answer may still teach."""
+        if self._lane.pop(record.record_id, None) is not None:
+            record.eligible = False
+            self.add(record)
+
+    def complete(self) -> list[Waiting]:
+        """Takes out the evidence that is complete up to the watermark, in order."""
+        ready: list[Waiting] = []
+        while self._order:
+            record = self._lane.get(self._order[0])
+            if record is not None:
+                if record.lane is None or record.answer is None:
+                    break
+                ready.append(record)
+                del self._lane[record.record_id]
+            self._order.popleft()
+        return ready

@@ -1,0 +1,97 @@
+"""A stream as learning hears of it: what the model said, what routing decided by the book's own gate, what people answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from streamlabel.gate.scorer import Predictions
+from streamlabel.learning.rules.book import Book
+from streamlabel.learning.rules.events import Answered, Event, Routed, Seen, Ticked
+
+CLASSES = ("a", "b", "c")
+
+
+@dataclass
+class GateStream:
+    """Makes the events of one book; `batch` records at a time, people answer `delay` batches later."""
+
+    book: Book
+    batch: int = 25
+    delay: int = 0
+    embeddings: bool = True
+    place: int = 0
+    now_ms: int = 1_000_000
+    passed: dict[str, bool] = field(default_factory=dict)
+    wrong: dict[str, bool] = field(default_factory=dict)
+    lane: list[str] = field(default_factory=list)
+    log: list[Event] = field(default_factory=list)
+    pending: list[list[tuple[str, int, bool, bool]]] = field(default_factory=list)
+
+    def live(self, count: int, *, error: float = 0.02, answer: bool = True) -> None:
+        """`count` records; the surest are wrong with probability `error`."""
+        for _ in range(count // self.batch):
+            self.step(error=error, answer=answer)
+
+    def step(self, *, error: float, answer: bool = True) -> None:
+        """One batch: seen, routed, and the oldest waiting one answered."""
+        chance = np.random.default_rng(self.place)
+        ids = tuple(f"r{self.place + row}" for row in range(self.batch))
+        predictions, truth = self.records(chance, error)
+        coins = chance.random(self.batch)
+        standing = self.book.standing
+        scores = standing.scorer.score(predictions)
+        passable = scores >= max(standing.threshold, standing.guard_threshold)
+        lane = coins < standing.lane_rate
+        self._tell(
+            Seen(at_ms=self.now_ms, earliest_ms=self.now_ms, record_ids=ids, predictions=predictions, coins=coins)
+        )
+        passed = passable & ~lane
+        self._tell(Routed(at_ms=self.now_ms, record_ids=ids, lane=lane, passable=passable, passed=passed))
+        for row, record_id in enumerate(ids):
+            self.passed[record_id] = bool(passed[row])
+            self.wrong[record_id] = bool(truth[row] != predictions.predicted[row])
+        self.lane += [ids[row] for row in np.flatnonzero(lane)]
+        asked = np.flatnonzero(~passed).tolist()
+        self.pending.append([(ids[row], int(truth[row]), bool(lane[row]), bool(passable[row])) for row in asked])
+        if answer and len(self.pending) > self.delay:
+            self.answer(self.pending.pop(0))
+        self.place += self.batch
+        self.now_ms += 100
+        self._tell(Ticked(at_ms=self.now_ms, horizon_ms=self.now_ms - 50))
+
+    def answer(self, asked: list[tuple[str, int, bool, bool]]) -> None:
+        """People answer these."""
+        if asked:
+            ids, classes, lane, passable = zip(*asked, strict=True)
+            self._tell(
+                Answered(
+                    at_ms=self.now_ms,
+                    record_ids=ids,
+                    classes=np.array(classes),
+                    lane=np.array(lane),
+                    passable=np.array(passable),
+                )
+            )
+
+    def error(self, begin: int = 0) -> float:
+        """Wrong ÷ set by the model."""
+        passed = [record_id for record_id, did in list(self.passed.items())[begin:] if did]
+        return sum(self.wrong[record_id] for record_id in passed) / max(1, len(passed))
+
+    def _tell(self, event: Event) -> None:
+        self.log.append(event)
+        self.book.apply(event)
+
+    def records(self, chance: np.random.Generator, error: float) -> tuple[Predictions, npt.NDArray[np.int64]]:
+        """One batch, and the truth about it."""
+        first = 0.4 + 0.6 * chance.beta(6, 2, self.batch)
+        rest = (1 - first) * chance.uniform(0.5, 0.9, self.batch)
+        probabilities = np.column_stack((first, rest, 1 - first - rest))
+        predicted = chance.integers(0, 3, self.batch)
+        astray = chance.random(self.batch) < np.where(first > 0.75, error, 0.4)
+        truth = np.where(astray, (predicted + 1) % 3, predicted)
+        near = np.eye(3)[truth] + chance.normal(0, 0.6, (self.batch, 3)) if self.embeddings else None
+        return Predictions(probabilities, predicted, 3, near), truth

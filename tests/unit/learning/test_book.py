@@ -1,0 +1,203 @@
+"""The book of one subject: what becomes evidence, in which order, and what the gate makes of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from streamlabel.core.control import GateState
+from streamlabel.learning.rules.book import Book, BookLimits, Step
+from streamlabel.learning.rules.book_storage import dump_book, load_book
+from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered, Routed, Seen, Ticked
+from streamlabel.learning.rules.journal import pack_events, unpack_events
+from streamlabel.learning.rules.subject import Subject
+from support.gate_stream import CLASSES, GateStream
+
+SUBJECT = Subject(
+    project="p", model_name="m", model_version=1, taxonomy_version=1, class_names=CLASSES, alpha=0.1, delta=0.1
+)
+LIMITS = BookLimits(waiting=2000, answer_ms=60_000, decision_ms=10_000)
+
+
+def stream(**more: int | bool) -> GateStream:
+    return GateStream(Book(SUBJECT, LIMITS), **more)  # type: ignore[arg-type]
+
+
+def states(steps: list[Step]) -> list[GateState]:
+    return [step.transition.state for step in steps]
+
+
+@pytest.mark.parametrize("delay", [0, 8])
+def test_a_gate_opens_and_keeps_its_promise(delay: int) -> None:
+    life = stream(delay=delay)
+    life.live(4000)
+    assert life.book.standing.state is GateState.CERTIFIED
+    assert life.book.standing.lane_rate == life.book.keeper.policy.lane_rate
+    assert sum(life.passed.values()) > 1000
+    assert life.error() <= 0.1
+    assert 0.5 < life.book.coverage < 1
+    assert life.book.standing.certified_at_ms is not None
+    assert set(states(life.book.take_steps())) == {GateState.CERTIFIED}
+    assert life.book.take_steps() == []
+
+
+def test_only_what_is_answered_without_a_gap_becomes_evidence() -> None:
+    life = stream(delay=10**9)
+    life.live(500)
+    lane, book = life.lane, life.book
+    asked = {record_id: entry for batch in life.pending for entry in batch for record_id in entry[:1]}
+    life.answer([asked[record_id] for record_id in lane[1:40]])
+    assert book.take_audits() == []
+    life.answer([asked[lane[0]]])
+    assert [audit.record_id for audit in book.take_audits()] == lane[:40]
+    life.answer([asked[record_id] for record_id in lane[41:60]])
+    assert book.take_audits() == []
+    assert book.confirmed_until_ms == 1_000_000 + 100 * (int(lane[40][1:]) // life.batch)
+
+
+def test_a_calibration_record_that_nobody_answers_in_time_is_an_error() -> None:
+    life = stream(delay=10**9)
+    life.live(100)
+    book, first = life.book, life.lane[0]
+    asked = {entry[0]: entry for batch in life.pending for entry in batch}
+    life.answer([asked[record_id] for record_id in life.lane[1:]])
+    book.apply(Ticked(at_ms=life.now_ms + LIMITS.answer_ms, horizon_ms=life.now_ms))
+    audits = book.take_audits()
+    assert [audit.record_id for audit in audits] == life.lane
+    assert audits[0].answer == UNKNOWN_CLASS
+    # Its answer comes late and changes nothing any more.
+    life.answer([asked[first]])
+    assert book.take_audits() == []
+    assert book.room.unanswered == 0
+
+
+def test_a_record_that_routing_never_spoke_of_holds_nobody_up_for_long() -> None:
+    life = stream(delay=10**9)
+    book = life.book
+    predictions, truth = life.records(np.random.default_rng(0), 0.02)
+    ids = tuple(f"lost{row}" for row in range(len(truth)))
+    coins = np.zeros(len(truth))
+    now_ms = life.now_ms
+    book.apply(Seen(at_ms=now_ms, earliest_ms=now_ms, record_ids=ids, predictions=predictions, coins=coins))
+    life.live(50)
+    asked = [entry for batch in life.pending for entry in batch]
+    life.answer(asked)
+    assert book.take_audits() == []
+    book.apply(Ticked(at_ms=now_ms + LIMITS.decision_ms, horizon_ms=0))
+    assert [audit.record_id for audit in book.take_audits()] == life.lane
+    # Its word comes after all: it teaches, but is no evidence.
+    one = np.array([True])
+    book.apply(Answered(at_ms=0, record_ids=("lost0",), classes=np.array([1]), lane=one, passable=~one))
+    assert book.take_audits() == []
+
+
+@pytest.mark.parametrize("order", ["task first", "answer first", "answer alone"])
+def test_what_is_told_before_the_record_is_seen_waits_for_it(order: str) -> None:
+    life = stream()
+    book = life.book
+    predictions, truth = life.records(np.random.default_rng(0), 0.02)
+    yes, no = np.array([True]), np.array([False])
+    routed = Routed(at_ms=0, record_ids=("x0",), lane=yes, passable=no, passed=no)
+    answered = Answered(at_ms=0, record_ids=("x0",), classes=truth[:1], lane=yes, passable=no)
+    for event in {
+        "task first": [routed, answered],
+        "answer first": [answered, routed],
+        "answer alone": [answered],
+    }[order]:
+        book.apply(event)
+    coins = np.zeros(2)
+    seen = Seen(at_ms=1, earliest_ms=1, record_ids=("x0", "x1"), predictions=predictions.take(slice(0, 2)), coins=coins)
+    book.apply(seen)
+    [audit] = book.take_audits()
+    assert (audit.record_id, audit.answer) == ("x0", truth[0])
+    # A second time is no second evidence.
+    book.apply(routed)
+    book.apply(answered)
+    assert book.take_audits() == []
+
+
+def test_a_record_is_evidence_by_its_coin_alone() -> None:
+    """Routing may take a record into the lane that learning did not foresee: it teaches, and is never evidence."""
+    life = stream()
+    book = life.book
+    predictions, truth = life.records(np.random.default_rng(0), 0.02)
+    ids = tuple(f"x{row}" for row in range(len(truth)))
+    coins = np.full(len(truth), 0.9)
+    yes = np.ones(len(truth), dtype=bool)
+    book.apply(Seen(at_ms=1, earliest_ms=1, record_ids=ids, predictions=predictions, coins=coins))
+    book.apply(Routed(at_ms=1, record_ids=ids, lane=yes, passable=~yes, passed=~yes))
+    book.apply(Answered(at_ms=1, record_ids=ids, classes=truth, lane=yes, passable=~yes))
+    assert book.take_audits() == []
+    assert (book.answered, book.calibrated) == (len(ids), 0)
+
+
+def test_errors_that_rise_close_it_and_cast_doubt_on_labels() -> None:
+    life = stream()
+    life.live(4000)
+    began_ms = life.now_ms
+    life.book.take_steps()
+    life.live(1500, error=0.6)
+    steps = life.book.take_steps()
+    assert steps[0].transition.state in (GateState.SUSPENDED, GateState.REVOKED)
+    suspect_from_ms = steps[0].suspect_from_ms
+    assert suspect_from_ms is not None
+    assert began_ms - 3000 <= suspect_from_ms <= began_ms + 1500
+    assert life.book.suspicions[0].from_ms == suspect_from_ms
+    life.live(4000)
+    assert life.book.standing.state is GateState.CERTIFIED
+    until_ms = life.book.standing.suspicions[0].until_ms
+    assert until_ms is not None
+    assert until_ms > steps[0].at_ms
+    assert life.book.standing.epoch >= 1
+
+
+def test_too_many_waiting_are_not_kept_and_the_watermark_does_not_lie() -> None:
+    life = stream(delay=10**9)
+    life.live(20_000)
+    assert life.book.room.full
+    assert len(list(life.book.room)) <= 2 * LIMITS.waiting + life.batch
+    kept = life.lane[: LIMITS.waiting]
+    asked = {entry[0]: entry for batch in life.pending for entry in batch}
+    life.answer([asked[record_id] for record_id in life.lane])
+    assert [audit.record_id for audit in life.book.take_audits()][: len(kept)] == kept
+
+
+def test_the_journal_tells_the_same_story() -> None:
+    life = stream(delay=3)
+    life.live(3000)
+    told = [pack_events(life.log[begin : begin + 7]) for begin in range(0, len(life.log), 7)]
+    second = Book(SUBJECT, LIMITS)
+    for entry in told:
+        for event in unpack_events(entry):
+            second.apply(event)
+    assert second.take_steps() == life.book.take_steps()
+    assert second.take_audits() == life.book.take_audits()
+    assert dump_book(second) == dump_book(life.book)
+
+
+@pytest.mark.parametrize("pause", [0, 40, 90, 170])
+def test_a_book_that_was_put_away_goes_on_as_if_nothing_had_been(pause: int) -> None:
+    life = stream(delay=3)
+    life.live(3000)
+    life.live(2000, error=0.6)
+    steps, audits = life.book.take_steps(), life.book.take_audits()
+    first = Book(SUBJECT, LIMITS)
+    for event in life.log[: 4 * pause]:
+        first.apply(event)
+    got = first.take_steps(), first.take_audits()
+    second = load_book(dump_book(first), SUBJECT, LIMITS)
+    for event in life.log[4 * pause :]:
+        second.apply(event)
+    assert got[0] + second.take_steps() == steps
+    assert got[1] + second.take_audits() == audits
+    assert second.suspicions == life.book.suspicions
+    assert second.confirmed_until_ms == life.book.confirmed_until_ms
+    assert second.coverage == life.book.coverage
+
+
+def test_what_is_no_book_or_journal_is_refused() -> None:
+    for wrong in (b"", b"x" * 100, pack_events([Ticked(at_ms=1, horizon_ms=1)])):
+        with pytest.raises(ValueError, match="not"):
+            load_book(wrong, SUBJECT, LIMITS)
+    with pytest.raises(ValueError, match="not"):
+        unpack_events(b"nothing")
