@@ -93,5 +93,6 @@ class GateStream:
         predicted = chance.integers(0, 3, self.batch)
         astray = chance.random(self.batch) < np.where(first > 0.75, error, 0.4)
         truth = np.where(astray, (predicted + 1) % 3, predicted)
-        near = np.eye(3)[truth] + chance.normal(0, 0.6, (self.batch, 3)) if self.embeddings else None
-        return Predictions(probabilities, predicted, 3, near), truth
+        near = np.eye(3)[truth] + chance.normal(0, 0.6, (self.batch, 3))
+        kept = near.astype(np.float32).astype(np.float64) if self.embeddings else None
+        return Predictions(probabilities, predicted, 3, kept), truth

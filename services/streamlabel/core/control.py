@@ -17,13 +17,22 @@ class GateState(Enum):
     REVOKED = "revoked"
 
 
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """Labels that the model set at `begin` or later and before `end` are suspect; without an end, they still are being set."""
+
+    begin: datetime
+    end: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """The certificate for one model version of one project: while CERTIFIED and not expired, scores from `least_score` on may pass.
 
     It counts under the taxonomy of that version and number of classes only. `lane_rate` of the stream is calibration in every state,
     by a coin tossed with the key `coin_key_id`. `threshold` is what the evidence supports, `guard_threshold` what the price guard
-    leaves of it. Labels set from `suspect_from` on are suspect; evidence is complete up to `confirmed_until`.
+    leaves of it. Labels set from `suspect_from` on are suspect; evidence is complete up to `confirmed_until`. `suspects` are all such
+    stretches of this model version, the latest fifty at least.
     """
 
     gate_id: str
@@ -47,6 +56,7 @@ class Gate:
     reason: str = ""
     suspect_from: datetime | None = None
     confirmed_until: datetime | None = None
+    suspects: tuple[Suspects, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("alpha", "delta"):

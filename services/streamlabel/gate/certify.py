@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from streamlabel.gate.binomial import p_value
 from streamlabel.gate.checks import LEAST_ROWS, check_levels, checked_scores, refuse_rows
+from streamlabel.gate.needs import more_labels
 from streamlabel.gate.sequence import Certificate, Grid, Tally, certify_region
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_MOST_LABELS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,38 +87,8 @@ def certify(
         threshold=math.inf if found is None else found.threshold,
         certificate=found,
         coverage=0.0 if found is None else float((everything >= found.threshold).mean()),
-        more_labels_needed=0 if found is not None else _more_labels(tally, len(known), alpha, delta),
+        more_labels_needed=0 if found is not None else more_labels(tally, len(known), alpha, delta),
         scores=everything,
         grid=grid,
         tally=tally,
     )
-
-
-def _more_labels(tally: Tally, count: int, alpha: float, delta: float) -> int | None:
-    """The fewest further answers after which some region would pass, were its error rate what it seems to be."""
-    rates = (tally.errors + 0.5) / (tally.counts + 1)
-    held = np.maximum(tally.counts, 1) / count
-    possible = (rates < alpha) & (tally.counts > 0)
-    if not possible.any():
-        return None
-    rates, held = rates[possible], held[possible]
-    low, high = count, 2 * count
-    while not _would_pass(rates, held, high, alpha, delta):
-        low, high = high, 2 * high
-        if high > _MOST_LABELS:
-            return None
-    while low < high:
-        middle = (low + high) // 2
-        if _would_pass(rates, held, middle, alpha, delta):
-            high = middle
-        else:
-            low = middle + 1
-    return max(1, high - count)
-
-
-def _would_pass(
-    rates: npt.NDArray[np.float64], held: npt.NDArray[np.float64], count: int, alpha: float, delta: float
-) -> bool:
-    counts = np.floor(held * count).astype(np.int64)
-    errors = np.ceil(rates * counts).astype(np.int64)
-    return bool((p_value(errors, counts, alpha) <= delta / 2).any())

@@ -25,6 +25,7 @@ from streamlabel.gate.expansion import Expansion
 from streamlabel.gate.fit import fit_scorer, left_out_scores
 from streamlabel.gate.guard import PriceGuard
 from streamlabel.gate.ledger import DeltaLedger
+from streamlabel.gate.needs import more_labels
 from streamlabel.gate.policy import GatePolicy
 from streamlabel.gate.sample import Rows, Sample
 from streamlabel.gate.scorer import Scorer
@@ -55,6 +56,7 @@ class Keeper:
         self.policy = policy
         self.state = GateState.COLD
         self.scorer = Scorer()
+        self.fits = 0
         self._taught: Rows | None = None
         self.certificate: Certificate | None = None
         self.epoch = 0
@@ -101,6 +103,22 @@ class Keeper:
     def guard_cap(self) -> float:
         """The share of the stream that the guard lets pass at most."""
         return self._guard.cap
+
+    @property
+    def alarm_value(self) -> float:
+        """The evidence for errors above alpha, to one; at the policy's `alarm_limit` it revokes."""
+        return self._alarm.value
+
+    def answers_needed(self) -> int | None:
+        """How many more calibration answers are likely to bring a certificate; 0 where there is one, None where no number would."""
+        if self.certificate is not None:
+            return 0
+        buffered, evidence = self._buffer.rows(), self.window.rows()
+        delta = self.policy.delta * self.policy.exact_share
+        if buffered is None or evidence is None:
+            return least_count(self.policy.alpha, delta / 2)
+        tally = Tally.of(Grid.of_stream(buffered.scores), evidence.scores, evidence.wrong)
+        return more_labels(tally, len(evidence), self.policy.alpha, delta)
 
     def take_transitions(self) -> list[Transition]:
         """What happened since the last call, in order; told once."""
@@ -260,7 +278,7 @@ class Keeper:
 
     def _take(self, scorer: Scorer, taught: Rows | None) -> None:
         """From now on this is the scorer; `taught` are the answers it was fitted to."""
-        self.scorer, self._taught = scorer, taught
+        self.scorer, self._taught, self.fits = scorer, taught, self.fits + 1
         for sample in (self._buffer, self.window, self._answered):
             rows = sample.rows()
             if rows is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from streamlabel.core.control import Gate, GateState
+from streamlabel.core.control import Gate, GateState, Suspects
 from streamlabel.gate.published import PublishedGate
 from streamlabel.runtime.broker import Broker
 from streamlabel.runtime.health import Health
@@ -56,6 +56,11 @@ def encode_gate(published: PublishedGate) -> bytes:
         moment = getattr(gate, name)
         if moment is not None:
             getattr(message, name).CopyFrom(to_timestamp(moment))
+    for stretch in gate.suspects:
+        suspects = message.suspects.add()
+        suspects.begin_at.CopyFrom(to_timestamp(stretch.begin))
+        if stretch.end is not None:
+            suspects.end_at.CopyFrom(to_timestamp(stretch.end))
     value = message.SerializeToString()
     if len(value) > MAX_GATE_BYTES:
         raise ValueError(f"a gate of {len(value):,} bytes; it must not have more than {MAX_GATE_BYTES:,}")
@@ -89,6 +94,12 @@ def decode_gate(value: bytes) -> PublishedGate:
             guard_threshold=message.guard_threshold,
             epoch=message.epoch,
             reason=message.reason,
+            suspects=tuple(
+                Suspects(
+                    from_timestamp(each.begin_at), from_timestamp(each.end_at) if each.HasField("end_at") else None
+                )
+                for each in message.suspects
+            ),
             **moments,
         )
         return PublishedGate(gate=gate, scorer=scorer_from_message(message.scorer, gate.class_count))

@@ -9,13 +9,15 @@ Events may come in any order between topics: what is told of a record before the
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from streamlabel.core.control import GateState
+from streamlabel.core.prediction import Prediction
 from streamlabel.gate.keeper import CLOSED, Keeper, Transition
 from streamlabel.gate.policy import GatePolicy
 from streamlabel.gate.sample import Rows
@@ -25,6 +27,7 @@ from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.waiting import Waiting, WaitingRoom
 
 _LARGEST_WEIGHT = 20.0
+_TICK_MS, _IDLE_TICK_MS = 1_000, 10_000
 _TIMES = 4096
 _COVERAGE_RECORDS = 1000
 _MOST_SUSPICIONS = 50
@@ -76,13 +79,14 @@ class Audit:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """How the gate stands. `threshold` is the certificate's, `guard_threshold` what the guard leaves of it; `count`, `errors`,
-    `share` and `bound` are the certificate's too."""
+    `share` and `bound` are the certificate's too. Two that are equal decide alike: `fits` tells one scorer from another."""
 
     state: GateState
     threshold: float
     guard_threshold: float
     lane_rate: float
-    scorer: Scorer
+    scorer: Scorer = field(compare=False)
+    fits: int
     count: int
     errors: int
     share: float
@@ -106,6 +110,9 @@ class Book:
         self.certified_at_ms: int | None = None
         self.suspicions: list[Suspicion] = []
         self.answered = self.calibrated = 0
+        self.ticked_ms = self.looked_at_ms = 0
+        # How many numbers an embedding has: as the first record has it. A model version does not change its shape.
+        self.dimensions: int | None = None
         self.early: dict[str, tuple[bool, bool, bool, int | None]] = {}
         self.times: deque[tuple[int, int]] = deque(maxlen=_TIMES)
         self.passes: deque[tuple[int, int]] = deque()
@@ -126,6 +133,7 @@ class Book:
             guard_threshold=guarded if guarded > threshold else 0.0,
             lane_rate=keeper.lane_rate,
             scorer=keeper.scorer,
+            fits=keeper.fits,
             count=found.count if found else 0,
             errors=found.errors if found else 0,
             share=found.share if found else 0.0,
@@ -152,6 +160,28 @@ class Book:
         """The class as a number; UNKNOWN_CLASS for a name that the taxonomy does not have."""
         return self._places.get(class_name, UNKNOWN_CLASS)
 
+    def begin(self, reason: str, at_ms: int) -> None:
+        """Says why evidence begins with nothing."""
+        self._step(Transition(place=self.keeper.place, state=GateState.COLD, reason=reason), at_ms)
+
+    def can_use(self, prediction: Prediction) -> bool:
+        """Whether the prediction is one of the subject, whole, and of a class that the taxonomy has."""
+        subject, top = self.subject, prediction.top
+        if top is None or (prediction.model_name, prediction.model_version) != (
+            subject.model_name,
+            subject.model_version,
+        ):
+            return False
+        if len(prediction.candidates) != subject.candidates or top.class_name not in self._places:
+            return False
+        if self.dimensions is not None and len(prediction.embedding) != self.dimensions:
+            return False
+        return all(map(math.isfinite, prediction.embedding))
+
+    def is_due_to_tick(self, now_ms: int) -> bool:
+        """Whether time must go by: soon where somebody is waited for."""
+        return now_ms - self.ticked_ms >= (_TICK_MS if len(self.room) else _IDLE_TICK_MS)
+
     def apply(self, event: Event) -> None:
         """Takes an event in, with all that follows from it."""
         match event:
@@ -166,6 +196,7 @@ class Book:
         self._count_evidence()
         if self.keeper.look_is_due:
             self.keeper.look()
+            self.looked_at_ms = event.at_ms
         for transition in self.keeper.take_transitions():
             self._step(transition, event.at_ms)
 
@@ -181,6 +212,9 @@ class Book:
 
     def _see(self, event: Seen) -> None:
         keeper = self.keeper
+        if self.dimensions is None:
+            near = event.predictions.embeddings
+            self.dimensions = 0 if near is None else near.shape[1]
         fresh = [row for row, record_id in enumerate(event.record_ids) if record_id not in self.room]
         if not fresh:
             return
@@ -268,6 +302,7 @@ class Book:
             del self.early[next(iter(self.early))]
 
     def _tick(self, event: Ticked) -> None:
+        self.ticked_ms = event.at_ms
         self.horizon_ms = max(self.horizon_ms, event.horizon_ms)
         for record in list(self.room):
             if not record.counts or record.answer is not None:

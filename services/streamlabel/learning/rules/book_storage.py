@@ -29,6 +29,9 @@ def dump_book(book: Book) -> bytes:
         "suspicions": [[each.from_ms, each.until_ms] for each in book.suspicions],
         "answered": book.answered,
         "calibrated": book.calibrated,
+        "ticked_ms": book.ticked_ms,
+        "looked_at_ms": book.looked_at_ms,
+        "dimensions": book.dimensions,
         "early": [[record_id, *told] for record_id, told in book.early.items()],
         "times": list(book.times),
         "passes": list(book.passes),
@@ -46,6 +49,7 @@ def load_book(packed: bytes, subject: Subject, limits: BookLimits) -> Book:
         book.horizon_ms, book.reason, book.certified_at_ms = tree["horizon_ms"], tree["reason"], tree["certified_at_ms"]
         book.suspicions = [Suspicion(*each) for each in tree["suspicions"]]
         book.answered, book.calibrated = tree["answered"], tree["calibrated"]
+        book.ticked_ms, book.looked_at_ms, book.dimensions = tree["ticked_ms"], tree["looked_at_ms"], tree["dimensions"]
         book.early = {record_id: (lane, fit, passed, answer) for record_id, lane, fit, passed, answer in tree["early"]}
         book.times.extend((place, at_ms) for place, at_ms in tree["times"])
         book.passes.extend((seen, passed) for seen, passed in tree["passes"])

@@ -15,7 +15,10 @@ UNKNOWN_CLASS = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """The model answered: one row of `predictions` and one coin for each of `record_ids`. None was decided before `earliest_ms`."""
+    """The model answered: one row of `predictions` and one coin for each of `record_ids`. None was decided before `earliest_ms`.
+
+    Embeddings hold what fits into 32 bits, as they came.
+    """
 
     at_ms: int
     earliest_ms: int

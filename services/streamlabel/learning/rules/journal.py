@@ -44,7 +44,7 @@ def _taken_apart(event: Event) -> tuple[dict[str, Any], Arrays]:
         case Seen(predictions=made, coins=coins):
             arrays = {"probabilities": made.probabilities, "predicted": made.predicted, "coins": coins}
             if made.embeddings is not None:
-                arrays["embeddings"] = made.embeddings
+                arrays["embeddings"] = made.embeddings.astype(np.float32)
             return head | {"classes": made.classes, "earliest_ms": event.earliest_ms}, arrays
         case Routed():
             return head, {"flags": np.stack((event.lane, event.passable, event.passed))}
@@ -58,9 +58,9 @@ def _put_together(head: dict[str, Any], arrays: dict[str, Any]) -> Event:
         return Ticked(at_ms=at_ms, horizon_ms=head["horizon_ms"])
     record_ids = tuple(head["record_ids"])
     if kind == "Seen":
-        predictions = Predictions(
-            arrays["probabilities"], arrays["predicted"], head["classes"], arrays.get("embeddings")
-        )
+        near = arrays.get("embeddings")
+        near = None if near is None else near.astype(np.float64)
+        predictions = Predictions(arrays["probabilities"], arrays["predicted"], head["classes"], near)
         return Seen(
             at_ms=at_ms,
             earliest_ms=head["earliest_ms"],

@@ -47,6 +47,9 @@ class WaitingRoom:
     def __contains__(self, record_id: str) -> bool:
         return record_id in self._lane or record_id in self._others
 
+    def __len__(self) -> int:
+        return len(self._lane) + len(self._others)
+
     def __iter__(self) -> Iterator[Waiting]:
         yield from self._lane.values()
         yield from self._others.values()

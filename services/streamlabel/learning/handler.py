@@ -1,0 +1,253 @@
+"""The one use case: what became of records changes what is certified, and every change is published.
+
+    news ──▶ queue ──▶ events of each project's book ──▶ kept with the receipts, in one go ──▶ whoever brought them is told
+
+News that waits while something is being kept is taken together. A failure while keeping leaves it open what is kept: the
+books are then read again before anything else is heard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from streamlabel.errors import TransientError
+from streamlabel.learning.ports import Clock, Coins, News, Observer, Page, Projects, Shelf, ShelvedBook
+from streamlabel.learning.rules.book import Book, BookLimits, Standing, Step
+from streamlabel.learning.rules.book_storage import dump_book, load_book
+from streamlabel.learning.rules.events import Event, Ticked
+from streamlabel.learning.rules.gates import expiry, gate_id, published_gate
+from streamlabel.learning.rules.listening import Heard
+from streamlabel.learning.rules.points import Point, point_of
+from streamlabel.learning.rules.subject import Subject, subject_of
+
+_QUEUE = 64
+_POINT_EVERY_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnerLimits:
+    """A gate that nobody renewed for `gate_lifetime_s` is void; it is renewed every `renew_ms`. A snapshot is taken when the journal
+    has grown by `journal_rows` records, and at least `snapshot_ms` after the one before. News is gathered for `gather_s`."""
+
+    book: BookLimits = field(default_factory=BookLimits)
+    gate_lifetime_s: float = 900.0
+    renew_ms: int = 30_000
+    journal_rows: int = 5_000
+    snapshot_ms: int = 5_000
+    gather_s: float = 0.05
+
+
+@dataclass(slots=True)
+class _Open:
+    """A book in use, and what was last told of it."""
+
+    book: Book
+    began: bool
+    told: Standing | None = None
+    told_at_ms: int = 0
+    point_at_ms: int = 0
+    rows: int = 0
+    snapshot_at_ms: int = 0
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one go comes to."""
+
+    pages: dict[str, Page] = field(default_factory=dict)
+    ended: list[Page] = field(default_factory=list)
+    points: dict[str, Point] = field(default_factory=dict)
+
+    def all(self) -> list[Page]:
+        """In the order in which they must be kept: an end before the beginning that replaces it."""
+        return [*self.ended, *self.pages.values()]
+
+
+class Learner:
+    """Keeps the books of all certified projects. `run` must be running for `hear` to return."""
+
+    def __init__(
+        self,
+        *,
+        projects: Projects,
+        coins: Coins,
+        shelf: Shelf,
+        clock: Clock,
+        observer: Observer,
+        limits: LearnerLimits | None = None,
+    ) -> None:
+        self._projects = projects
+        self._coins = coins
+        self._shelf = shelf
+        self._clock = clock
+        self._observer = observer
+        self._limits = limits or LearnerLimits()
+        self._queue: asyncio.Queue[tuple[News, asyncio.Future[None]]] = asyncio.Queue(_QUEUE)
+        self._books: dict[str, _Open] | None = None
+        self._numbers: dict[str, int] = {}
+
+    async def hear(self, news: News) -> None:
+        """Returns once the news and all that follows from it is kept; raises TransientError where it is not, and nothing is."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._queue.put((news, done))
+        await done
+
+    async def turn(self, wait_s: float) -> None:
+        """Hears what waits, or waits for it up to `wait_s`, and lets time go by in all books.
+
+        Raises what the shelf raises; whoever brought the news hears it too.
+        """
+        waiting = await self._waiting(wait_s)
+        try:
+            books = await self._opened()
+            turn = await asyncio.to_thread(self._advance, books, [news for news, _ in waiting])
+            pages = turn.all()
+            if waiting or pages:
+                await self._shelf.keep(pages, [news.receipt for news, _ in waiting])
+        except BaseException as error:
+            self._books = None
+            for _, done in waiting:
+                if not done.done():
+                    done.set_exception(_fate(error))
+            raise
+        for _, done in waiting:
+            if not done.done():
+                done.set_result(None)
+        self._tell(turn, pages)
+
+    async def put_away(self) -> None:
+        """Snapshots of all books: the next start need not read their journals."""
+        if self._books is None:
+            return
+        pages = [
+            Page(subject=opened.book.subject, snapshot=dump_book(opened.book))
+            for opened in self._books.values()
+            if opened.rows
+        ]
+        self._books = None
+        await self._shelf.keep(pages, [])
+
+    async def _waiting(self, wait_s: float) -> list[tuple[News, asyncio.Future[None]]]:
+        taken: list[tuple[News, asyncio.Future[None]]] = []
+        try:
+            async with asyncio.timeout(wait_s):
+                taken.append(await self._queue.get())
+        except TimeoutError:
+            return []
+        # What follows within a moment shares the transaction.
+        await asyncio.sleep(self._limits.gather_s)
+        while not self._queue.empty():
+            taken.append(self._queue.get_nowait())
+        return taken
+
+    async def _opened(self) -> dict[str, _Open]:
+        if self._books is None:
+            shelved = await self._shelf.load()
+            self._numbers = dict(shelved.gate_numbers)
+            books = await asyncio.to_thread(lambda: [self._read(each) for each in shelved.books])
+            self._books = {opened.book.subject.project: opened for opened in books}
+        return self._books
+
+    def _read(self, shelved: ShelvedBook) -> _Open:
+        """The book as it was when the last of it was kept. What it did then is known already."""
+        book = Book(shelved.subject, self._limits.book)
+        try:
+            if shelved.snapshot is not None:
+                book = load_book(shelved.snapshot, shelved.subject, self._limits.book)
+        except ValueError as error:
+            # Safe, and rare: nothing passes until there is new evidence.
+            book.begin(
+                f"the book of another release cannot be read, evidence begins anew: {error}", self._clock.now_ms()
+            )
+            return _Open(book, began=False, rows=self._limits.journal_rows)
+        for event in shelved.events:
+            book.apply(event)
+        book.take_steps()
+        book.take_audits()
+        return _Open(book, began=False, rows=len(shelved.events))
+
+    def _advance(self, books: dict[str, _Open], news: Sequence[News]) -> _Turn:
+        turn, now_ms = _Turn(), self._clock.now_ms()
+        self._follow_projects(books, now_ms, turn)
+        heard = Heard(now_ms, self._coins.toss)
+        for each in news:
+            for prediction, written_ms in each.predictions:
+                heard.prediction(prediction, written_ms)
+            for task in each.tasks:
+                heard.task(task)
+            for label in each.labels:
+                heard.label(label)
+        for name, opened in books.items():
+            events = heard.events(opened.book)
+            if opened.book.is_due_to_tick(now_ms):
+                events.append(Ticked(at_ms=now_ms, horizon_ms=self._clock.horizon_ms()))
+            self._write(name, opened, events, now_ms, turn)
+        return turn
+
+    def _follow_projects(self, books: dict[str, _Open], now_ms: int, turn: _Turn) -> None:
+        """A book for each subject that is to be certified now, and none for any other."""
+        wanted: dict[str, Subject] = {}
+        for project in self._projects.all():
+            subject = subject_of(project, self._projects.live_version(project))
+            if subject is not None:
+                wanted[project.name] = subject
+        for name in [name for name, opened in books.items() if wanted.get(name) != opened.book.subject]:
+            gone = books.pop(name)
+            turn.ended.append(Page(subject=gone.book.subject, ended=True))
+        for name, subject in wanted.items():
+            if name not in books:
+                books[name] = _Open(Book(subject, self._limits.book), began=True)
+                books[name].book.begin(f"model {subject.model_name} {subject.model_version}: no evidence yet", now_ms)
+
+    def _write(self, name: str, opened: _Open, events: Iterable[Event], now_ms: int, turn: _Turn) -> None:
+        book = opened.book
+        page = Page(subject=book.subject, began=opened.began)
+        opened.began = False
+        for event in events:
+            book.apply(event)
+            page.events.append(event)
+            opened.rows += 1 if isinstance(event, Ticked) else len(event.record_ids)
+        page.steps, page.audits = book.take_steps(), book.take_audits()
+        self._publish(opened, page, now_ms)
+        if page.steps or page.began or now_ms - opened.point_at_ms >= _POINT_EVERY_MS:
+            opened.point_at_ms = now_ms
+            page.point = turn.points[name] = point_of(book, now_ms)
+        grown = opened.rows >= self._limits.journal_rows
+        if grown and now_ms - opened.snapshot_at_ms >= self._limits.snapshot_ms:
+            page.snapshot, opened.rows, opened.snapshot_at_ms = dump_book(book), 0, now_ms
+        if page.events or page.began or page.gate is not None or page.point is not None:
+            turn.pages[name] = page
+
+    def _publish(self, opened: _Open, page: Page, now_ms: int) -> None:
+        subject, standing = opened.book.subject, opened.book.standing
+        page.is_new_gate = standing != opened.told
+        if not page.is_new_gate and now_ms - opened.told_at_ms < self._limits.renew_ms:
+            return
+        if page.is_new_gate:
+            self._numbers[subject.project] = self._numbers.get(subject.project, 0) + 1
+        opened.told, opened.told_at_ms = standing, now_ms
+        page.gate_number = self._numbers[subject.project]
+        page.gate = published_gate(
+            subject,
+            standing,
+            gate_id=gate_id(subject.project, page.gate_number),
+            coin_key_id=self._coins.key_id,
+            confirmed_until_ms=opened.book.confirmed_until_ms,
+            expires_at=expiry(now_ms, self._limits.gate_lifetime_s),
+        )
+
+    def _tell(self, turn: _Turn, pages: Sequence[Page]) -> None:
+        if turn.points or turn.ended:
+            self._observer.changed(turn.points)
+        steps: list[tuple[Subject, Step]] = [(page.subject, step) for page in pages for step in page.steps]
+        if steps:
+            self._observer.stepped(steps)
+
+
+def _fate(error: BaseException) -> BaseException:
+    """What whoever brought the news hears: a turn that was cancelled is no reason for them to be."""
+    if isinstance(error, asyncio.CancelledError):
+        return TransientError("learning is stopping")
+    return error

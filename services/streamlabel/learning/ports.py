@@ -1,0 +1,140 @@
+"""What learning needs from outside, in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from streamlabel.core.label import Label
+from streamlabel.core.prediction import Prediction
+from streamlabel.core.project import Project
+from streamlabel.core.review import ReviewTask
+from streamlabel.gate.published import PublishedGate
+from streamlabel.learning.rules.book import Audit, Step
+from streamlabel.learning.rules.events import Event
+from streamlabel.learning.rules.points import Point
+from streamlabel.learning.rules.subject import Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What one read of a topic brought, in order; `predictions` come with the moment (ms) at which each was written.
+
+    `receipt` is what whoever brought it wants to see kept together with its effects; to learning it means nothing.
+    """
+
+    receipt: object
+    predictions: Sequence[tuple[Prediction, int]] = ()
+    tasks: Sequence[ReviewTask] = ()
+    labels: Sequence[Label] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Page:
+    """What is new in one book. `began`: nothing was known of its subject before; `ended`: nothing will be any more.
+
+    `snapshot` is the whole book after these events: those before need not be kept.
+    """
+
+    subject: Subject
+    began: bool = False
+    ended: bool = False
+    events: list[Event] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    audits: list[Audit] = field(default_factory=list)
+    point: Point | None = None
+    gate: PublishedGate | None = None
+    gate_number: int = 0
+    is_new_gate: bool = False
+    snapshot: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShelvedBook:
+    """A book as it was kept: the latest snapshot, and the events since."""
+
+    subject: Subject
+    snapshot: bytes | None
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelved:
+    """All open books, and the number of the last gate of each project."""
+
+    books: Sequence[ShelvedBook]
+    gate_numbers: Mapping[str, int]
+
+
+class Listener(Protocol):
+    """The use case, as the side that drives it sees it."""
+
+    async def hear(self, news: News) -> None:
+        """Returns once the news and all that follows from it is kept; raises TransientError where it is not, and nothing is."""
+        ...
+
+
+class Projects(Protocol):
+    """The projects as they stand."""
+
+    def get(self, name: str) -> Project | None:
+        """The project; None where no such one is known."""
+        ...
+
+    def all(self) -> Iterable[Project]:
+        """All of them."""
+        ...
+
+    def live_version(self, project: Project) -> int | None:
+        """The model version that was released to serve it; None where none was, and its own serves."""
+        ...
+
+
+class Coins(Protocol):
+    """The coin that decides on calibration."""
+
+    @property
+    def key_id(self) -> str:
+        """The name of the key that new gates name."""
+        ...
+
+    def toss(self, record_key: bytes) -> float:
+        """The coin of a record under that key, in [0, 1)."""
+        ...
+
+
+class Shelf(Protocol):
+    """Where books are kept."""
+
+    async def load(self) -> Shelved:
+        """All that is kept, for whoever begins; raises TransientError while the shelf is away."""
+        ...
+
+    async def keep(self, pages: Sequence[Page], receipts: Sequence[object]) -> None:
+        """All of it, or nothing; raises TransientError where that failed, or may have."""
+        ...
+
+
+class Clock(Protocol):
+    """The time of day."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the Unix epoch."""
+        ...
+
+    def horizon_ms(self) -> int:
+        """No prediction written before this moment is still to be heard of."""
+        ...
+
+
+class Observer(Protocol):
+    """Who shows how gates stand."""
+
+    def changed(self, points: Mapping[str, Point]) -> None:
+        """How the gate of each project stands now."""
+        ...
+
+    def stepped(self, steps: Sequence[tuple[Subject, Step]]) -> None:
+        """These transitions happened, and are kept."""
+        ...

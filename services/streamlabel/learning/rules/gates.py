@@ -1,0 +1,67 @@
+"""The gate as others see it, made of a book's standing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from streamlabel.core.control import Gate, GateState, Suspects
+from streamlabel.gate.published import PublishedGate
+from streamlabel.learning.rules.book import Standing
+from streamlabel.learning.rules.subject import Subject
+
+
+def moment(at_ms: int) -> datetime:
+    """Milliseconds since the epoch as a moment."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+def published_gate(
+    subject: Subject,
+    standing: Standing,
+    *,
+    gate_id: str,
+    coin_key_id: str,
+    confirmed_until_ms: int,
+    expires_at: datetime,
+) -> PublishedGate:
+    """What goes on the topic. Without a renewal it is void from `expires_at` on."""
+    closed = standing.state in (GateState.SUSPENDED, GateState.REVOKED)
+    latest = standing.suspicions[-1] if standing.suspicions else None
+    gate = Gate(
+        gate_id=gate_id,
+        project=subject.project,
+        model_name=subject.model_name,
+        model_version=subject.model_version,
+        state=standing.state,
+        threshold=standing.threshold,
+        guard_threshold=standing.guard_threshold,
+        alpha=subject.alpha,
+        delta=subject.delta,
+        lane_rate=standing.lane_rate,
+        evidence_count=standing.count,
+        evidence_errors=standing.errors,
+        certified_at=None if standing.certified_at_ms is None else moment(standing.certified_at_ms),
+        expires_at=expires_at,
+        taxonomy_version=subject.taxonomy_version,
+        class_count=len(subject.class_names),
+        coin_key_id=coin_key_id,
+        epoch=standing.epoch,
+        reason=standing.reason,
+        suspect_from=moment(latest.from_ms) if closed and latest is not None and latest.until_ms is None else None,
+        confirmed_until=moment(confirmed_until_ms) if confirmed_until_ms else None,
+        suspects=tuple(
+            Suspects(moment(each.from_ms), None if each.until_ms is None else moment(each.until_ms))
+            for each in standing.suspicions
+        ),
+    )
+    return PublishedGate(gate=gate, scorer=standing.scorer)
+
+
+def expiry(at_ms: int, lifetime_s: float) -> datetime:
+    """When a gate that is published now is void."""
+    return moment(at_ms) + timedelta(seconds=lifetime_s)
+
+
+def gate_id(project: str, number: int) -> str:
+    """The name of a gate: each number of a project is given once, to one content."""
+    return f"{project}/{number}"

@@ -1,0 +1,122 @@
+"""News from the topics as events of a book: what belongs to its subject, in arrays."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from streamlabel.core.decision import Decision, DecisionReason, Purpose
+from streamlabel.core.label import Label, LabelSource
+from streamlabel.core.prediction import Prediction
+from streamlabel.core.review import ReviewTask
+from streamlabel.gate.scorer import Predictions
+from streamlabel.learning.rules.book import Book
+from streamlabel.learning.rules.events import Answered, Event, Routed, Seen
+from streamlabel.learning.rules.subject import Subject
+
+Toss = Callable[[bytes], float]
+
+
+class Heard:
+    """What one turn heard, by project; predictions come first, then routing's word, then people's answers."""
+
+    def __init__(self, at_ms: int, toss: Toss) -> None:
+        self._at_ms = at_ms
+        self._toss = toss
+        self._predictions: defaultdict[str, list[tuple[Prediction, int]]] = defaultdict(list)
+        self._tasks: defaultdict[str, list[ReviewTask]] = defaultdict(list)
+        self._labels: defaultdict[str, list[Label]] = defaultdict(list)
+
+    def prediction(self, prediction: Prediction, written_ms: int) -> None:
+        """The model answered."""
+        self._predictions[prediction.record.key.project].append((prediction, written_ms))
+
+    def task(self, task: ReviewTask) -> None:
+        """Routing sent it to people."""
+        self._tasks[task.key.project].append(task)
+
+    def label(self, label: Label) -> None:
+        """It got its label, or another one."""
+        self._labels[label.key.project].append(label)
+
+    def events(self, book: Book) -> list[Event]:
+        """What of it is about the book's subject."""
+        name, subject = book.subject.project, book.subject
+        events: list[Event] = []
+        seen = self._seen(self._predictions.get(name, ()), book)
+        if seen is not None:
+            events.append(seen)
+        routed = [
+            (task.key.record_id, task.decision, False)
+            for task in self._tasks.get(name, ())
+            if (task.model_name, task.model_version) == (subject.model_name, subject.model_version)
+        ]
+        labels = [label for label in self._labels.get(name, ()) if _is_about(label, subject)]
+        routed += [(label.key.record_id, label.decision, True) for label in labels if label.source is LabelSource.MODEL]
+        if routed:
+            events.append(self._routed(routed))
+        answers = [label for label in labels if label.source is LabelSource.HUMAN]
+        if answers:
+            events.append(self._answered(answers, book))
+        return events
+
+    def _seen(self, given: Sequence[tuple[Prediction, int]], book: Book) -> Seen | None:
+        first_of = {prediction.record.key.record_id: (prediction, at_ms) for prediction, at_ms in reversed(given)}
+        usable = [each for each in reversed(first_of.values()) if book.can_use(each[0])]
+        if not usable:
+            return None
+        predictions = [prediction for prediction, _ in usable]
+        embeddings = None
+        if predictions[0].embedding:
+            embeddings = np.array([each.embedding for each in predictions], dtype=np.float64)
+        tops = [each.candidates[0].class_name for each in predictions]
+        return Seen(
+            at_ms=self._at_ms,
+            earliest_ms=min(at_ms for _, at_ms in usable),
+            record_ids=tuple(each.record.key.record_id for each in predictions),
+            predictions=Predictions(
+                np.array([[one.probability for one in each.candidates] for each in predictions], dtype=np.float64),
+                np.array([book.place_of(top) for top in tops], dtype=np.int64),
+                len(book.subject.class_names),
+                embeddings,
+            ),
+            coins=np.array([self._toss(each.record.key.encode()) for each in predictions]),
+        )
+
+    def _routed(self, given: Sequence[tuple[str, Decision, bool]]) -> Routed:
+        decisions = [decision for _, decision, _ in given]
+        return Routed(
+            at_ms=self._at_ms,
+            record_ids=tuple(record_id for record_id, _, _ in given),
+            lane=np.array([_is_lane(each) for each in decisions]),
+            passable=np.array([_is_passable(each) for each in decisions]),
+            passed=np.array([passed for _, _, passed in given]),
+        )
+
+    def _answered(self, labels: Sequence[Label], book: Book) -> Answered:
+        return Answered(
+            at_ms=self._at_ms,
+            record_ids=tuple(label.key.record_id for label in labels),
+            classes=np.array([book.place_of(label.class_name) for label in labels], dtype=np.int64),
+            lane=np.array([_is_lane(label.decision) for label in labels]),
+            passable=np.array([_is_passable(label.decision) for label in labels]),
+        )
+
+
+def _is_about(label: Label, subject: Subject) -> bool:
+    return (label.model_name, label.model_version, label.taxonomy_version) == (
+        subject.model_name,
+        subject.model_version,
+        subject.taxonomy_version,
+    )
+
+
+def _is_lane(decision: Decision) -> bool:
+    return decision.purpose is Purpose.CALIBRATE and decision.reason is DecisionReason.CALIBRATION_LANE
+
+
+def _is_passable(decision: Decision) -> bool:
+    return _is_lane(decision) and math.isfinite(decision.threshold) and decision.score >= decision.threshold
