@@ -225,6 +225,9 @@ class BrokerContract:
         assert await source.bounds(0) == (0, 3)
         await read(source, 3)
         assert await source.lag(0) == 0
+        assert await source.position(0) == 3
+        source.pause(0)
+        assert await source.position(0) is None
         await source.stop()
 
     async def test_second_member_takes_half_after_the_first_was_asked(self, world, group):
@@ -246,6 +249,7 @@ class BrokerContract:
         source.pause(5)
         source.resume(5)
         assert await source.lag(5) is None
+        assert await source.position(5) is None
         await source.stop()
         await source.stop()
 

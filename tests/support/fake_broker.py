@@ -111,6 +111,9 @@ class FakeSource:
             return None
         return self._cluster.partition(self._topic, partition).end - self.positions[partition]
 
+    async def position(self, partition: int) -> int | None:
+        return self.positions[partition] if partition in self.open else None
+
     async def commit(self, offsets: Mapping[int, int]) -> None:
         await self._broker.call("group commit", self._topic)
         for partition, offset in offsets.items():

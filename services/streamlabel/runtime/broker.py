@@ -99,6 +99,9 @@ class Source(Protocol):
     async def lag(self, partition: int) -> int | None:
         """How many offsets lie between the position and the end, as of the latest fetch; None if not known."""
 
+    async def position(self, partition: int) -> int | None:
+        """The next offset that `poll` would return or pass over; None where the partition is not read now."""
+
     async def commit(self, offsets: Mapping[int, int]) -> None:
         """Tell lag monitors how far this member is; never the truth of a lane (that is in its transactions)."""
 

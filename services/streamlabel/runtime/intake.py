@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 from streamlabel.errors import TransientError
@@ -103,6 +103,21 @@ class Intake:
         self._stopping.set()
         if self._failure is not None:
             await self._ended.wait()
+
+    async def unread(self) -> Mapping[int, bool]:
+        """For each partition of this member, asked of the brokers now: whether there is anything that its worker did not get.
+
+        Raises TransientError while nobody can tell.
+        """
+        source = self._source
+        if source is None:
+            raise TransientError(f"{self._name} is in no group now")
+        found: dict[int, bool] = {}
+        for partition, (worker, _) in list(self._workers.items()):
+            _, end = await source.bounds(partition)
+            position = await source.position(partition)
+            found[partition] = position is None or position < end or worker.backlog > 0
+        return found
 
     async def assigned(self, partitions: Collection[int]) -> None:
         """Give every partition its worker (an AssignmentListener)."""

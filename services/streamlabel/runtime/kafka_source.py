@@ -135,6 +135,12 @@ class KafkaSource:
             highwater = self._client.highwater(tp)
             return None if highwater is None else max(0, highwater - await self._client.position(tp))
 
+    async def position(self, partition: int) -> int | None:
+        if partition not in self._open or not self._assigned(partition):
+            return None
+        async with kafka_call(f"read the position of {self._topic}[{partition}]", self._call_timeout_s):
+            return int(await self._client.position(self._tp(partition)))
+
     async def commit(self, offsets: Mapping[int, int]) -> None:
         async with kafka_call(f"commit offsets of {self._group}", self._call_timeout_s):
             try:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from streamlabel.errors import TransientError
@@ -43,6 +43,7 @@ class _Setting:
     clock: Clock
     backoff: Backoff
     stale_pause_s: float
+    applying: set[int] = field(default_factory=set)
 
 
 class StoredOffsetConsumer:
@@ -103,6 +104,15 @@ class StoredOffsetConsumer:
     async def stop(self) -> None:
         """Finish the batch in hand, leave the group."""
         await self._intake.stop()
+
+    async def caught_up(self) -> Mapping[int, bool]:
+        """For each partition of this member: whether everything is applied that could be read when this was called.
+
+        Raises TransientError while nobody can tell.
+        """
+        # In this order: what is read meanwhile is then counted as under way.
+        unread = await self._intake.unread()
+        return {partition: not waits and partition not in self._setting.applying for partition, waits in unread.items()}
 
     def _make_partition(self, partition: int, source: Source) -> _StoredPartition:
         return _StoredPartition(partition, source, self._setting, self._health.check(f"{self.name}[{partition}]"))
@@ -189,12 +199,14 @@ class _StoredPartition:
         next_offset = batch.messages[-1].offset + 1
         began_s = clock.monotonic_s()
         setting.metrics.batch_started(len(batch.messages))
+        setting.applying.add(self._partition)
         try:
             await setting.sink.apply(self._partition, batch.messages, expected, next_offset)
         except BaseException:
             setting.metrics.aborted()
             raise
         finally:
+            setting.applying.discard(self._partition)
             setting.metrics.batches_ended(1)
         self._failures = 0
         now_s = clock.monotonic_s()

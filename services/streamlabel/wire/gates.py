@@ -67,6 +67,21 @@ def encode_gate(published: PublishedGate) -> bytes:
     return value
 
 
+def split_gate(value: bytes) -> tuple[bytes, bytes]:
+    """The gate's bytes without its scorer, and the scorer's: many gates have the same one."""
+    message = control_pb2.Gate.FromString(value)
+    scorer = message.scorer.SerializeToString(deterministic=True)
+    message.ClearField("scorer")
+    return message.SerializeToString(), scorer
+
+
+def join_gate(message: bytes, scorer: bytes) -> bytes:
+    """The bytes that `split_gate` was given, or others that say the same."""
+    whole = control_pb2.Gate.FromString(message)
+    whole.scorer.ParseFromString(scorer)
+    return whole.SerializeToString()
+
+
 def decode_gate(value: bytes) -> PublishedGate:
     """The gate with its scorer; raises InvalidMessageError MALFORMED, also where the scorer is missing or cannot score."""
     message = parse(control_pb2.Gate(), value)

@@ -238,3 +238,21 @@ async def test_rebalances_in_mid_stream_apply_everything_once(desk):
         await first_task
         await until(lambda: len(desk.store.rows) >= 600)
     assert desk.store.of(0) == desk.store.of(1) == list(range(300))
+
+
+async def test_it_knows_whether_it_has_caught_up(desk):
+    desk.put(0, *range(30))
+    desk.store.gate.clear()
+    async with desk.running() as consumer:
+        await desk.store.entered.wait()
+        desk.put(1, 1)
+        assert not (await consumer.caught_up())[0]
+        desk.store.gate.set()
+        await until(lambda: len(desk.store.rows) == 31)
+        async with asyncio.timeout(5):
+            while await consumer.caught_up() != {0: True, 1: True}:
+                await asyncio.sleep(0.002)
+        desk.put(1, 2)
+        await until(lambda: len(desk.store.rows) == 32)
+    with pytest.raises(TransientError, match="no group"):
+        await consumer.caught_up()
