@@ -17,17 +17,18 @@ from streamlabel.core.review import ReviewTask, Suggestion
 from streamlabel.review.adapters.postgres.answers import PostgresAnswers
 from streamlabel.review.adapters.postgres.bell import PostgresBell
 from streamlabel.review.adapters.postgres.board import PostgresBoard
-from streamlabel.review.adapters.postgres.database import Database, DatabaseSettings
 from streamlabel.review.adapters.postgres.intake import Intake, TaskIntake
 from streamlabel.review.adapters.postgres.leases import PostgresLeases
 from streamlabel.review.adapters.postgres.outbox import PostgresOutbox
 from streamlabel.review.adapters.postgres.past_answers import PostgresPastAnswers
+from streamlabel.review.adapters.postgres.schema import schema_settings, seal_key
 from streamlabel.review.handler import DeskLimits, ReviewDesk
 from streamlabel.review.rules.tokens import TokenSeal
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.clock import SystemClock
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.messages import Headers, Message
+from streamlabel.runtime.postgres.database import Database
 from streamlabel.wire import labels, review_tasks
 from streamlabel.wire.headers import ingest_headers
 from streamlabel.wire.records import content_hash
@@ -148,7 +149,7 @@ class ReviewQueue:
 
 def database_of(dsn: str, *, schema: str = "review", pool_max: int = 10, **more: float) -> Database:
     """A database component, not started."""
-    settings = DatabaseSettings(dsn=dsn, schema=schema, pool_max=pool_max, **more)  # type: ignore[arg-type]
+    settings = schema_settings(dsn=dsn, schema=schema, pool_max=pool_max, **more)
     return Database(settings, health=Health(), clock=SystemClock(), backoff=Backoff(base_s=0.05, cap_s=0.2))
 
 
@@ -197,7 +198,7 @@ async def review_queue(
         bell=bell,
         board=board,
         observer=tally,
-        seal=TokenSeal(await database.seal_key()),
+        seal=TokenSeal(await seal_key(database)),
         limits=DeskLimits(lease_s=lease_s, **limits),  # type: ignore[arg-type]
     )
     queue = ReviewQueue(

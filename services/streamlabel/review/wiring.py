@@ -9,12 +9,11 @@ from streamlabel.review.adapters.metrics import DeskMetrics
 from streamlabel.review.adapters.postgres.answers import PostgresAnswers
 from streamlabel.review.adapters.postgres.bell import PostgresBell
 from streamlabel.review.adapters.postgres.board import PostgresBoard
-from streamlabel.review.adapters.postgres.database import Database, DatabaseSettings
 from streamlabel.review.adapters.postgres.intake import Intake, TaskIntake
 from streamlabel.review.adapters.postgres.leases import PostgresLeases
 from streamlabel.review.adapters.postgres.outbox import PostgresOutbox
 from streamlabel.review.adapters.postgres.past_answers import PostgresPastAnswers
-from streamlabel.review.adapters.postgres.sole import SoleComponent
+from streamlabel.review.adapters.postgres.schema import schema_settings, seal_key
 from streamlabel.review.adapters.projects import TableProjects
 from streamlabel.review.adapters.web.connect import CALL_LIMIT_S, REVIEW_SERVICE, connect_routes
 from streamlabel.review.adapters.web.page import page_routes
@@ -28,6 +27,8 @@ from streamlabel.runtime.handlers import LaneLimits
 from streamlabel.runtime.kafka import KafkaBroker
 from streamlabel.runtime.kafka_settings import kafka_connection
 from streamlabel.runtime.outbox import OutboxPublisher
+from streamlabel.runtime.postgres.database import Database, DatabaseSettings
+from streamlabel.runtime.postgres.sole import SoleComponent
 from streamlabel.runtime.process import Phase, Process
 from streamlabel.runtime.stored_offsets import StoredOffsetConsumer
 from streamlabel.runtime.table import CompactedTable, TableRead
@@ -121,7 +122,7 @@ async def _open_desk(
         bell=bell,
         board=board,
         observer=DeskMetrics(process.metrics),
-        seal=TokenSeal(await database.seal_key()),
+        seal=TokenSeal(await seal_key(database)),
         limits=DeskLimits(
             lease_s=settings.review_lease_s, max_handed_bytes=min(settings.grpc_max_message_bytes // 2, _HANDED_BYTES)
         ),
@@ -138,7 +139,7 @@ async def _open_desk(
 
 
 def _database_settings(settings: ReviewSettings) -> DatabaseSettings:
-    return DatabaseSettings(
+    return schema_settings(
         dsn=settings.review_postgres_dsn.get_secret_value(),
         schema=settings.review_postgres_schema,
         pool_min=min(settings.review_postgres_pool_min, settings.review_postgres_pool_max),

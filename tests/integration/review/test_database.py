@@ -16,14 +16,17 @@ from streamlabel.errors import ConfigurationError, TransientError
 from streamlabel.local.ports import choose
 from streamlabel.local.servers import EmbeddedServers
 from streamlabel.review.adapters.postgres import answers, leases
-from streamlabel.review.adapters.postgres.database import Database, DatabaseSettings
-from streamlabel.review.adapters.postgres.migrations import Migration, migrate, migrations
+from streamlabel.review.adapters.postgres.schema import schema_settings, seal_key
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.clock import SystemClock
 from streamlabel.runtime.health import Health
+from streamlabel.runtime.postgres.database import Database
+from streamlabel.runtime.postgres.migrations import Migration, migrate, migrations
 from support.review_queue import database_of, review_queue, task
 
 pytestmark = pytest.mark.integration
+
+MIGRATIONS = "streamlabel.review.adapters.postgres.migrations"
 
 
 async def until_it_answers(call: Callable, *arguments: object, **named: object) -> object:
@@ -83,7 +86,7 @@ async def test_it_waits_for_a_database_that_is_not_there_yet_and_says_so() -> No
     health = Health()
     dsn = f"postgresql://ann:hush-hush@127.0.0.1:{choose(set())}/streamlabel"
     database = Database(
-        DatabaseSettings(dsn=dsn), health=health, clock=SystemClock(), backoff=Backoff(base_s=0.02, cap_s=0.05)
+        schema_settings(dsn=dsn), health=health, clock=SystemClock(), backoff=Backoff(base_s=0.02, cap_s=0.05)
     )
     starting = asyncio.create_task(database.start())
     await asyncio.sleep(0.3)
@@ -110,7 +113,7 @@ async def test_an_address_that_can_never_work_stops_it_and_shows_no_password(
         await database_of(spoil(postgres_database)).start()
     assert "STREAMLABEL_REVIEW_POSTGRES_DSN" in str(stopped.value)
     assert "hush" not in f"{stopped.value!r}{stopped.value.__cause__!r}"
-    assert "hush" not in repr(DatabaseSettings(dsn="postgresql://ann:hush-hush@x/y"))
+    assert "hush" not in repr(schema_settings(dsn="postgresql://ann:hush-hush@x/y"))
 
 
 async def test_calls_have_a_deadline(postgres_database: str) -> None:
@@ -143,11 +146,13 @@ async def test_a_defect_is_not_called_weather(postgres_database: str) -> None:
 async def test_replicas_that_start_together_migrate_once_and_share_the_seal(postgres_database: str) -> None:
     databases = [database_of(postgres_database) for _ in range(5)]
     await asyncio.gather(*(database.start() for database in databases))
-    keys = await asyncio.gather(*(database.seal_key() for database in databases))
+    keys = await asyncio.gather(*(seal_key(database) for database in databases))
     assert len(set(keys)) == 1
     assert len(keys[0]) == 32
     rows = await databases[0].fetch("SELECT number FROM migration ORDER BY number")
-    assert [row["number"] for row in rows] == [migration.number for migration in migrations()]
+    assert [row["number"] for row in rows] == [
+        migration.number for migration in migrations("streamlabel.review.adapters.postgres.migrations")
+    ]
     await asyncio.gather(*(database.stop() for database in databases))
 
 
@@ -155,7 +160,7 @@ async def test_two_schemas_of_one_database_are_two_queues(postgres_database: str
     one, two = database_of(postgres_database), database_of(postgres_database, schema='odd "name')
     for database in (one, two):
         await database.start()
-    assert await one.seal_key() != await two.seal_key()
+    assert await seal_key(one) != await seal_key(two)
     for database in (one, two):
         await database.stop()
 
@@ -164,17 +169,17 @@ async def test_a_later_schema_and_an_edited_migration_are_refused(postgres_datab
     connection = await asyncpg.connect(postgres_database)
     first = Migration(number=1, name="first", sql="CREATE TABLE a (b int)")
     second = Migration(number=2, name="second", sql="CREATE TABLE c (d int)")
-    assert await migrate(connection, "s", [first]) == 1
-    assert await migrate(connection, "s", [first, second]) == 1
-    assert await migrate(connection, "s", [first, second]) == 0
+    assert await migrate(connection, "s", [first], "SETTING") == 1
+    assert await migrate(connection, "s", [first, second], "SETTING") == 1
+    assert await migrate(connection, "s", [first, second], "SETTING") == 0
     with pytest.raises(ConfigurationError, match="0002_second of a later release"):
-        await migrate(connection, "s", [first])
+        await migrate(connection, "s", [first], "SETTING")
     edited = Migration(number=1, name="first", sql="CREATE TABLE a (b bigint)")
     with pytest.raises(ConfigurationError, match="never edited"):
-        await migrate(connection, "s", [edited, second])
+        await migrate(connection, "s", [edited, second], "SETTING")
     broken = Migration(number=3, name="broken", sql="CREATE TABLE e (f int); CREATE TABLE e (f int)")
     with pytest.raises(asyncpg.DuplicateTableError):
-        await migrate(connection, "s", [first, second, broken])
+        await migrate(connection, "s", [first, second, broken], "SETTING")
     assert await connection.fetchval("SELECT to_regclass('s.e')") is None
     await connection.close()
 

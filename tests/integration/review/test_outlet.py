@@ -10,7 +10,6 @@ import pytest
 
 from streamlabel.core.review import Annotation
 from streamlabel.review.adapters.postgres.outbox import PostgresOutbox
-from streamlabel.review.adapters.postgres.sole import SoleComponent
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.broker import Broker
 from streamlabel.runtime.clock import SystemClock
@@ -19,6 +18,7 @@ from streamlabel.runtime.health import Health
 from streamlabel.runtime.kafka import KafkaBroker
 from streamlabel.runtime.metrics import Metrics
 from streamlabel.runtime.outbox import OutboxPublisher
+from streamlabel.runtime.postgres.sole import SoleComponent
 from streamlabel.wire.flow import Names
 from support.kafka_topics import kafka_connection, make_topic
 from support.pipeline import Pipeline

@@ -12,11 +12,11 @@ import asyncpg
 
 from streamlabel.core.desk import AnnotationStatus
 from streamlabel.core.identity import RecordKey
-from streamlabel.review.adapters.postgres.database import Database
 from streamlabel.review.adapters.postgres.gathering import Gathering
-from streamlabel.review.adapters.postgres.headers import unpack_headers
 from streamlabel.review.ports import Finding, Question, Settlement
 from streamlabel.review.rules.answers import KeptAnnotation, Lineage, Standing, TaskState
+from streamlabel.runtime.postgres.database import Database
+from streamlabel.runtime.postgres.headers import unpack_headers
 from streamlabel.v1 import decision_pb2
 from streamlabel.wire import decisions, labels
 from streamlabel.wire.headers import ingested_at

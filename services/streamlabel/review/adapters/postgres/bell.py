@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from streamlabel.errors import TransientError
-from streamlabel.review.adapters.postgres.database import Connection, Database, failures_by_fate
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.clock import Clock
+from streamlabel.runtime.postgres.database import Connection, Database
 from streamlabel.runtime.tasks import set_within
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class PostgresBell:
     async def _listen(self) -> None:
         connection = await self._database.connect()
         try:
-            with failures_by_fate():
+            with self._database.failures():
                 await connection.add_listener(ready_channel(self._database.schema), self._heard)
                 # What came while nobody listened: let all look once.
                 for call in list(self._calls):

@@ -9,9 +9,9 @@ from datetime import datetime
 
 from streamlabel.core.decision import Purpose
 from streamlabel.core.desk import QueueStats
-from streamlabel.review.adapters.postgres.database import Database
 from streamlabel.review.rules.order import PURPOSE_OF_RANK
 from streamlabel.runtime.clock import Clock
+from streamlabel.runtime.postgres.database import Database
 
 # Index-only: the depth of a million waiting tasks costs about a tenth of a second.
 _READY = """

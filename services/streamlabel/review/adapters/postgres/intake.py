@@ -12,8 +12,6 @@ from streamlabel.core.identity import RecordKey
 from streamlabel.core.review import ReviewTask
 from streamlabel.errors import InvalidMessageError
 from streamlabel.review.adapters.postgres.bell import ready_channel
-from streamlabel.review.adapters.postgres.database import Connection, Database
-from streamlabel.review.adapters.postgres.headers import pack_headers
 from streamlabel.review.adapters.postgres.outbox import store_dead_letters
 from streamlabel.review.ports import Projects
 from streamlabel.review.rules.admission import admit, conflicting
@@ -21,6 +19,8 @@ from streamlabel.review.rules.order import PURPOSE_RANK
 from streamlabel.runtime.dead_letter import dead_letter
 from streamlabel.runtime.handlers import StaleOffsetError
 from streamlabel.runtime.messages import Message
+from streamlabel.runtime.postgres.database import Connection, Database
+from streamlabel.runtime.postgres.headers import pack_headers
 from streamlabel.wire import decisions, review_tasks
 from streamlabel.wire.headers import carried
 

@@ -11,10 +11,10 @@ from itertools import accumulate
 import asyncpg
 
 from streamlabel.review.adapters.postgres.bell import ready_channel
-from streamlabel.review.adapters.postgres.database import Database
 from streamlabel.review.adapters.postgres.gathering import Gathering
 from streamlabel.review.ports import Claim
 from streamlabel.review.rules.tokens import Grant
+from streamlabel.runtime.postgres.database import Database
 from streamlabel.wire import review_tasks
 
 # `ANY (ARRAY (SELECT …))` and `LATERAL … LIMIT 1` leave the planner no choice but the primary key, whatever its statistics say.

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from streamlabel.review.adapters.postgres.database import Connection, Database
-from streamlabel.review.adapters.postgres.headers import pack_headers, unpack_headers
 from streamlabel.runtime.dead_letter import DeadLetter
 from streamlabel.runtime.handlers import OutboxRow
+from streamlabel.runtime.postgres.database import Connection, Database
+from streamlabel.runtime.postgres.headers import pack_headers, unpack_headers
 
 _COLUMNS = "publish_seq, topic, partition_no, key, value, headers"
 _NUMBERED = f"SELECT {_COLUMNS} FROM outbox WHERE publish_seq > $1 ORDER BY publish_seq LIMIT $2"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from streamlabel.review.adapters.postgres.answers import STATE_OF_NUMBER, STATUS_OF_NUMBER
-from streamlabel.review.adapters.postgres.database import Database
 from streamlabel.review.adapters.postgres.leases import MESSAGE_OF_LEASED, claim_of
 from streamlabel.review.ports import Claim
 from streamlabel.review.rules.undoing import PastAnswer
+from streamlabel.runtime.postgres.database import Database
 
 _FIND = """
 SELECT

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streamlabel.review.adapters.postgres.headers import pack_headers, unpack_headers
 from streamlabel.runtime.messages import Headers
+from streamlabel.runtime.postgres.headers import pack_headers, unpack_headers
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +13,11 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from streamlabel.errors import ConfigurationError, TransientError
-from streamlabel.review.adapters.postgres.migrations import migrate, migrations
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.health import Health
+from streamlabel.runtime.postgres.migrations import migrate, migrations
+from streamlabel.runtime.settings import env_key
 from streamlabel.runtime.tasks import set_within
 
 log = logging.getLogger(__name__)
@@ -25,19 +25,6 @@ log = logging.getLogger(__name__)
 _PING_INTERVAL_S = 2.0
 # The server gives up on a statement first; only where it does not answer at all does the client.
 _CLIENT_GRACE_S = 1.0
-_SEAL = "lease token seal"
-
-# The queries of this service find their rows by index and take few of them, whatever is in the tables. Without statistics (a
-# fresh table, a queue that was empty when it was analysed) the planner may think otherwise, and a claim would read the whole
-# queue. One plan for ever also saves planning, which would cost more than these queries themselves.
-_PLANNER = {
-    "plan_cache_mode": "force_generic_plan",
-    "jit": "off",
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "enable_sort": "off",
-}
 
 Connection = asyncpg.Connection | PoolConnectionProxy
 
@@ -66,10 +53,17 @@ _WRONG = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSettings:
-    """How PostgreSQL is reached; `dsn` may hold a password and is never shown."""
+    """How PostgreSQL is reached; `dsn` may hold a password and is never shown.
 
+    `service` is whose schema it is: its settings are named in errors. `migrations` is the package that holds its numbered SQL
+    files, `session` what is set in each session besides.
+    """
+
+    service: str
+    migrations: str
     dsn: str = field(repr=False)
-    schema: str = "review"
+    schema: str
+    session: Mapping[str, str] = field(default_factory=dict)
     pool_min: int = 1
     pool_max: int = 10
     connect_timeout_s: float = 5.0
@@ -142,35 +136,55 @@ class Database:
 
     async def connect(self) -> asyncpg.Connection:
         """A connection outside the pool, for what must outlive a call; the caller closes it."""
-        with _address_checked(), failures_by_fate():
+        with self._address_checked(), self.failures():
             return await asyncpg.connect(**self._arguments(), timeout=self._settings.connect_timeout_s)
 
-    async def seal_key(self) -> bytes:
-        """The key that all replicas seal their lease tokens with; made by the first that asks."""
-        await self.fetch(
-            "INSERT INTO secret (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
-            _SEAL,
-            secrets.token_bytes(32),
-        )
-        rows = await self.fetch("SELECT value FROM secret WHERE name = $1", _SEAL)
-        return bytes(rows[0]["value"])
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Turns what asyncpg and the network raise into the fates of `streamlabel.errors`; defects pass through."""
+        try:
+            yield
+        except _WRONG as error:
+            # The server's words name the user and the database, never the password.
+            raise ConfigurationError(f"{self._key('DSN')}: PostgreSQL refuses it: {error}") from error
+        except TimeoutError as error:
+            raise TransientError("PostgreSQL does not answer in time") from error
+        except _AWAY as error:
+            if isinstance(error, asyncpg.InterfaceError) and "clos" not in str(error):
+                raise  # asyncpg's one type for a connection that is closed(ing) and for being used wrongly, which is our defect.
+            raise TransientError(f"PostgreSQL is away: {type(error).__name__}: {error}") from error
+
+    @contextmanager
+    def _address_checked(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            # Its text repeats the address, password and all: neither shown nor chained.
+            raise ConfigurationError(
+                f"{self._key('DSN')} is no usable PostgreSQL address ({type(error).__name__}); "
+                "expected postgresql://user:password@host:port/database"
+            ) from None
+
+    def _key(self, name: str) -> str:
+        """The setting of the service that an operator knows it by."""
+        return env_key(f"{self._settings.service}_postgres_{name.lower()}")
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         if self._pool is None:
             raise TransientError("the database is not open")
-        with failures_by_fate():
+        with self.failures():
             async with self._pool.acquire(timeout=self._settings.pool_wait_s) as connection:
                 yield connection
 
     async def _open(self) -> None:
         connection = await self.connect()
         try:
-            with failures_by_fate():
-                await migrate(connection, self.schema, migrations())
+            with self.failures():
+                await migrate(connection, self.schema, migrations(self._settings.migrations), self._key("SCHEMA"))
         finally:
             await connection.close(timeout=1.0)
-        with failures_by_fate():
+        with self.failures():
             self._pool = await asyncpg.create_pool(
                 **self._arguments(),
                 min_size=self._settings.pool_min,
@@ -187,42 +201,14 @@ class Database:
             "dsn": self._settings.dsn,
             "command_timeout": self._settings.statement_timeout_s + _CLIENT_GRACE_S,
             "server_settings": {
-                "application_name": "streamlabel-review",
+                "application_name": f"streamlabel-{self._settings.service}",
                 "search_path": '"' + self.schema.replace('"', '""') + '"',
                 "statement_timeout": str(timeout_ms),
                 "idle_in_transaction_session_timeout": str(timeout_ms),
                 "timezone": "UTC",
-                **_PLANNER,
+                **self._settings.session,
             },
         }
-
-
-@contextmanager
-def failures_by_fate() -> Iterator[None]:
-    """Turns what asyncpg and the network raise into the fates of `streamlabel.errors`; defects pass through."""
-    try:
-        yield
-    except _WRONG as error:
-        # The server's words name the user and the database, never the password.
-        raise ConfigurationError(f"STREAMLABEL_REVIEW_POSTGRES_DSN: PostgreSQL refuses it: {error}") from error
-    except TimeoutError as error:
-        raise TransientError("PostgreSQL does not answer in time") from error
-    except _AWAY as error:
-        if isinstance(error, asyncpg.InterfaceError) and "clos" not in str(error):
-            raise  # asyncpg's one type for a connection that is closed(ing) and for being used wrongly, which is our defect.
-        raise TransientError(f"PostgreSQL is away: {type(error).__name__}: {error}") from error
-
-
-@contextmanager
-def _address_checked() -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        # Its text repeats the address, password and all: neither shown nor chained.
-        raise ConfigurationError(
-            f"STREAMLABEL_REVIEW_POSTGRES_DSN is no usable PostgreSQL address ({type(error).__name__}); "
-            "expected postgresql://user:password@host:port/database"
-        ) from None
 
 
 async def _keep_session(connection: asyncpg.Connection) -> None:

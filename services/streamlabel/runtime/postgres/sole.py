@@ -9,10 +9,10 @@ from collections.abc import Callable
 import asyncpg
 
 from streamlabel.errors import TransientError
-from streamlabel.review.adapters.postgres.database import Database, failures_by_fate
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.health import Health
+from streamlabel.runtime.postgres.database import Database
 from streamlabel.runtime.process import Component
 from streamlabel.runtime.tasks import set_within
 
@@ -74,7 +74,7 @@ class SoleComponent:
     async def _one_term(self) -> None:
         connection = await self._database.connect()
         try:
-            with failures_by_fate():
+            with self._database.failures():
                 while not await connection.fetchval(_TRY, self.name, self._database.schema):
                     if self._stopped.is_set():
                         return
@@ -103,7 +103,7 @@ class SoleComponent:
             raise error
 
     async def _watch(self, connection: asyncpg.Connection) -> None:
-        with failures_by_fate():
+        with self._database.failures():
             while not self._stopped.is_set():
                 await set_within(self._stopped, _TRY_INTERVAL_S)
                 if not await connection.fetchval(_STILL_HELD):
