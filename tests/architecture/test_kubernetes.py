@@ -139,8 +139,8 @@ def test_the_environment_of_every_container_is_one_that_its_service_starts_with(
         credentials = {}
         if any("streamlabel-kafka" in str(source.get("secretRef")) for source in container.get("envFrom", ())):
             credentials = dict.fromkeys(("STREAMLABEL_KAFKA_SASL_USERNAME", "STREAMLABEL_KAFKA_SASL_PASSWORD"), "x")
-        if environment.get("STREAMLABEL_ROUTING_COIN_KEYS") == "(secret)":
-            credentials["STREAMLABEL_ROUTING_COIN_KEYS"] = COIN_KEY.hex()
+        if environment.get("STREAMLABEL_COIN_KEYS") == "(secret)":
+            credentials["STREAMLABEL_COIN_KEYS"] = COIN_KEY.hex()
         settings = load_settings(settings_class, with_files_that_exist(settings_class, environment | credentials))
         ports = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
         if container["name"] == "service":

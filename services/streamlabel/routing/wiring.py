@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamlabel.core.project import Project
 from streamlabel.gate.published import PublishedGate
-from streamlabel.routing.adapters.coin_keys import CoinKeyWatch, read_coin_keys
+from streamlabel.routing.adapters.coin_keys import CoinKeyWatch
 from streamlabel.routing.adapters.kafka import RoutingLanes
 from streamlabel.routing.adapters.outside import DecisionMetrics, GateTable, WallClock
 from streamlabel.routing.handler import Router
@@ -14,6 +14,7 @@ from streamlabel.runtime.kafka import KafkaBroker
 from streamlabel.runtime.kafka_settings import kafka_connection
 from streamlabel.runtime.process import Phase, Process
 from streamlabel.runtime.stream import ExactlyOnceStage
+from streamlabel.wire.coin_keys import read_coin_keys
 from streamlabel.wire.flow import PREDICTIONS, Names
 from streamlabel.wire.gates import gate_table
 from streamlabel.wire.tables import ProjectFinder, project_table
@@ -28,7 +29,7 @@ async def wire(process: Process, settings: RoutingSettings) -> None:
         process.metrics.know_projects(project.name for project in projects.rows().values())
         look_for_keys()
 
-    keys = read_coin_keys(settings.routing_coin_keys.get_secret_value(), settings.routing_coin_keys_file)
+    keys = read_coin_keys(settings.coin_keys.get_secret_value(), settings.coin_keys_file)
     watch = CoinKeyWatch(keys, process.health.check("coin keys"))
 
     def look_for_keys(_key: bytes = b"", _gate: PublishedGate | None = None) -> None:

@@ -31,7 +31,8 @@ INGEST = ("ingest",)
 INFERENCE = ("inference",)
 ROUTING = ("routing",)
 REVIEW = ("review",)
-STAGES = ("ingest", "inference", "routing", "review")
+LEARNING = ("learning",)
+STAGES = ("ingest", "inference", "routing", "review", "learning")
 EVERYWHERE = ("ingest", "inference", "routing", "review", "learning")
 
 
@@ -175,7 +176,47 @@ _PEOPLE: Sequence[MetricSpec] = (
         buckets=PATIENCE,
     ),
     _gauge("streamlabel_outbox_pending_rows", "Messages written to the database and not yet to Kafka.", REVIEW),
-    _counter("streamlabel_outbox_published_total", "Messages taken from the database to Kafka.", REVIEW),
+    _counter(
+        "streamlabel_outbox_published_total", "Messages taken from the database to Kafka.", ("review", "learning")
+    ),
+)
+
+_CERTIFICATE: Sequence[MetricSpec] = (
+    _gauge(
+        "streamlabel_gate_state",
+        "1 for the state that the gate is in, 0 for the others: cold, certified, suspended, revoked.",
+        LEARNING,
+        "project",
+        "state",
+    ),
+    _counter(
+        "streamlabel_gate_transitions_total",
+        "Changes of a gate, by the state it came to.",
+        LEARNING,
+        "project",
+        "state",
+    ),
+    _gauge("streamlabel_gate_threshold", "Smallest score that passes; +Inf where none does.", LEARNING, "project"),
+    _gauge(
+        "streamlabel_gate_coverage_ratio", "Share of the latest records that the gate let pass.", LEARNING, "project"
+    ),
+    _gauge("streamlabel_gate_lane_rate_ratio", "Share of the stream that is calibration.", LEARNING, "project"),
+    _gauge(
+        "streamlabel_gate_error_bound_ratio",
+        "Certified bound of the error among what passes; 1 without a certificate.",
+        LEARNING,
+        "project",
+    ),
+    _gauge("streamlabel_gate_evidence_records", "Calibration records in the evidence.", LEARNING, "project"),
+    _gauge("streamlabel_gate_unanswered_records", "Calibration records that wait for people.", LEARNING, "project"),
+    _gauge(
+        "streamlabel_gate_guard_cap_ratio",
+        "Share of the stream that the price guard lets pass at most.",
+        LEARNING,
+        "project",
+    ),
+    _gauge("streamlabel_gate_alarm_evidence", "Evidence for errors above alpha, to one.", LEARNING, "project"),
+    _gauge("streamlabel_gate_since_look_seconds", "Time since the evidence was last tested.", LEARNING, "project"),
 )
 
 _PRODUCT: Sequence[MetricSpec] = (
@@ -189,5 +230,9 @@ _PRODUCT: Sequence[MetricSpec] = (
 )
 
 CATALOGUE = MappingProxyType(
-    {spec.name: spec for group in (_PROCESS, _DOOR, _STAGE, _MODEL, _DECISION, _PEOPLE, _PRODUCT) for spec in group}
+    {
+        spec.name: spec
+        for group in (_PROCESS, _DOOR, _STAGE, _MODEL, _DECISION, _PEOPLE, _CERTIFICATE, _PRODUCT)
+        for spec in group
+    }
 )

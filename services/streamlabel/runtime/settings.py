@@ -25,8 +25,9 @@ from streamlabel.errors import ConfigurationError
 
 PREFIX = "STREAMLABEL_"
 SERVICES = ("ingest", "inference", "routing", "review", "learning")
-# Not services, but their keys live under the same prefix: the command line, the embedded stack and the test suite.
-NEIGHBOURS = ("cli_", "topics_", "data_dir", "cache_dir", "local_", "test_")
+# Not services, but their keys live under the same prefix: what some services share, the command line, the embedded stack
+# and the test suite.
+NEIGHBOURS = ("coin_", "cli_", "topics_", "data_dir", "cache_dir", "local_", "test_")
 
 MIB = 1024 * 1024
 

@@ -1,7 +1,8 @@
 """FLOW: the one table of topics and stages. Whoever wants to know what reads or writes what looks here, code and tests included.
 
 producers → ingest ─records→ inference ─predictions→ routing ─┬─labels (MODEL)────────────→ consumers
-                                                              └─review-tasks→ review ─labels (HUMAN)─→
+                                                    ▲         └─review-tasks→ review ─labels (HUMAN)─→
+                                                    └─gates── learning ← predictions, review-tasks, labels
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ INFERENCE = Stage("inference", (RECORDS,), (PROJECTS, RELEASES), (PREDICTIONS,))
 ROUTING = Stage("routing", (PREDICTIONS,), (PROJECTS, GATES), (LABELS, REVIEW_TASKS))
 REVIEW = Stage("review", (REVIEW_TASKS,), (PROJECTS,), (LABELS,))
 
-FLOW = (INGEST, INFERENCE, ROUTING, REVIEW)
+LEARNING = Stage("learning", (PREDICTIONS, REVIEW_TASKS, LABELS), (PROJECTS, RELEASES), (GATES,))
+
+FLOW = (INGEST, INFERENCE, ROUTING, REVIEW, LEARNING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from streamlabel.core.decision import Decision, Purpose
 from streamlabel.core.prediction import Candidate, Prediction
 from streamlabel.core.project import CertifiedPolicy
 from streamlabel.gate.coin import key_id
+from streamlabel.gate.coin_keys import CoinKeys
 from streamlabel.gate.published import PublishedGate
-from streamlabel.routing.rules.coins import CoinKeys
 from streamlabel.routing.rules.decide import decide
 from streamlabel.routing.rules.weigh import weigh
 from streamlabel.wire import gates, labels, predictions, review_tasks
@@ -125,7 +125,7 @@ def environment(kafka: str, topic_prefix: str, keys: str, port: int = 0) -> dict
         "STREAMLABEL_KAFKA_TOPIC_PREFIX": topic_prefix,
         "STREAMLABEL_HTTP_HOST": "127.0.0.1",
         "STREAMLABEL_HTTP_PORT": str(port),
-        "STREAMLABEL_ROUTING_COIN_KEYS": keys,
+        "STREAMLABEL_COIN_KEYS": keys,
     }
 
 
@@ -156,7 +156,7 @@ async def test_a_gate_opens_calibrates_and_closes(kafka: str, topic_prefix: str,
     file = tmp_path / "keys"
     file.write_text(OTHER_COIN_KEY.hex())
     given = environment(kafka, topic_prefix, COIN_KEY.hex())
-    given["STREAMLABEL_ROUTING_COIN_KEYS_FILE"] = str(file)
+    given["STREAMLABEL_COIN_KEYS_FILE"] = str(file)
     changes: tuple[tuple[str, dict[str, Any], set[str]], ...] = (
         ("opened", {}, {"gate_passed", "below_gate", "calibration_lane"}),
         ("suspended", {"state": GateState.SUSPENDED, "lane_rate": 0.5}, {"gate_closed", "calibration_lane"}),

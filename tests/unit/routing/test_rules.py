@@ -13,9 +13,9 @@ from streamlabel.core.prediction import Candidate, Prediction
 from streamlabel.core.project import CertifiedPolicy, ReviewAllPolicy, ThresholdPolicy
 from streamlabel.core.record import Record, TextPayload
 from streamlabel.errors import InvalidMessageError
+from streamlabel.gate.coin_keys import CoinKeys
 from streamlabel.routing.handler import Router
 from streamlabel.routing.ports import Arrival
-from streamlabel.routing.rules.coins import CoinKeys
 from streamlabel.routing.rules.decide import decide
 from streamlabel.routing.rules.results import review_task
 from support.nouns import text_project

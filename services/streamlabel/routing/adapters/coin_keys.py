@@ -1,30 +1,16 @@
-"""Where the coin's keys come from, and what is missing of them."""
+"""What is missing of the coin's keys."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from streamlabel.core.control import Gate
 from streamlabel.core.project import CertifiedPolicy, Project
-from streamlabel.errors import ConfigurationError
-from streamlabel.routing.rules.coins import CoinKeys
+from streamlabel.gate.coin_keys import CoinKeys
 from streamlabel.runtime.health import Check
 
 _NAMED = 5
-
-
-def read_coin_keys(text: str, file: Path | None) -> CoinKeys:
-    """The keys in `text` and in `file`; raises ConfigurationError where the file cannot be read or holds something else."""
-    keys = CoinKeys.of(text)
-    if file is None:
-        return keys
-    try:
-        return keys | CoinKeys.of(file.read_text(encoding="ascii"))
-    except (OSError, ValueError) as error:
-        why = "it holds what is no key" if isinstance(error, UnicodeDecodeError) else error
-        raise ConfigurationError(f"STREAMLABEL_ROUTING_COIN_KEYS_FILE={file}: {why}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +32,5 @@ def _warning(projects: list[str]) -> str:
     named = ", ".join(projects[:_NAMED]) + (f" and {len(projects) - _NAMED} more" if len(projects) > _NAMED else "")
     return (
         f"the coin key of {named} is not here: everything goes to people; "
-        "set STREAMLABEL_ROUTING_COIN_KEYS or STREAMLABEL_ROUTING_COIN_KEYS_FILE"
+        "set STREAMLABEL_COIN_KEYS or STREAMLABEL_COIN_KEYS_FILE"
     )

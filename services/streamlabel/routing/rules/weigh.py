@@ -10,8 +10,8 @@ from streamlabel.core.control import Gate
 from streamlabel.core.decision import DecisionReason
 from streamlabel.core.prediction import Prediction
 from streamlabel.core.project import CertifiedPolicy, Project
+from streamlabel.gate.coin_keys import CoinKeys
 from streamlabel.gate.published import PublishedGate, score_all
-from streamlabel.routing.rules.coins import CoinKeys
 
 
 @dataclass(frozen=True, slots=True)

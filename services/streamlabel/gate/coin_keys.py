@@ -13,7 +13,7 @@ _SEPARATOR = re.compile(r"[\s,]+")
 
 @dataclass(frozen=True, slots=True)
 class CoinKeys:
-    """Keys by id. More than one, so that gates of the last key stay in force while those of the next come in."""
+    """Keys by id, in the order given. More than one, so that gates of the last key stay in force while those of the next come in."""
 
     keys: dict[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -36,6 +36,13 @@ class CoinKeys:
     def __or__(self, other: CoinKeys) -> CoinKeys:
         """All keys of both."""
         return CoinKeys(self.keys | other.keys)
+
+    @property
+    def first_id(self) -> str:
+        """The id of the first key, which new gates name; raises LookupError where there is none."""
+        if not self.keys:
+            raise LookupError("there is no coin key")
+        return next(iter(self.keys))
 
     def __bool__(self) -> bool:
         return bool(self.keys)

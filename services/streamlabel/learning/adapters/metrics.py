@@ -1,0 +1,73 @@
+"""How gates stand, in Prometheus and in the log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from streamlabel.core.control import GateState
+from streamlabel.learning.rules.book import Step
+from streamlabel.learning.rules.points import Point
+from streamlabel.learning.rules.subject import Subject
+from streamlabel.runtime.clock import Clock
+from streamlabel.runtime.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class GateMetrics:
+    """Keeps the promises of `ports.Observer`."""
+
+    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._looked_ms: dict[str, int] = {}
+
+    def changed(self, points: Mapping[str, Point]) -> None:
+        """Sets all gauges of these projects."""
+        for project, point in points.items():
+            for state in GateState:
+                gauge = self._metrics.gauge("streamlabel_gate_state", project=project, state=state.value)
+                gauge.set(1.0 if point.state is state else 0.0)
+            values = {
+                "streamlabel_gate_threshold": point.threshold,
+                "streamlabel_gate_coverage_ratio": point.coverage,
+                "streamlabel_gate_lane_rate_ratio": point.lane_rate,
+                "streamlabel_gate_error_bound_ratio": point.bound,
+                "streamlabel_gate_evidence_records": point.evidence,
+                "streamlabel_gate_unanswered_records": point.unanswered,
+                "streamlabel_gate_guard_cap_ratio": point.guard_cap,
+                "streamlabel_gate_alarm_evidence": point.alarm,
+            }
+            for name, value in values.items():
+                self._metrics.gauge(name, project=project).set(value)
+            self._looked_ms[project] = point.looked_at_ms
+            since_look = self._metrics.gauge("streamlabel_gate_since_look_seconds", project=project)
+            since_look.set_function(partial(self._since_look_s, project))
+
+    def stepped(self, steps: Sequence[tuple[Subject, Step]]) -> None:
+        """Counts transitions, and logs each with its evidence."""
+        for subject, step in steps:
+            transition = step.transition
+            self._metrics.counter(
+                "streamlabel_gate_transitions_total", project=subject.project, state=transition.state.value
+            ).inc()
+            log.warning(
+                "gate is %s: %s",
+                transition.state.value,
+                transition.reason,
+                extra={
+                    "project": subject.project,
+                    "model": f"{subject.model_name}:{subject.model_version}",
+                    "place": transition.place,
+                    "threshold": transition.threshold,
+                    "evidence": transition.count,
+                    "errors": transition.errors,
+                    "suspect_from_ms": step.suspect_from_ms,
+                },
+            )
+
+    def _since_look_s(self, project: str) -> float:
+        looked_ms = self._looked_ms[project]
+        return max(0.0, (self._clock.now_ms() - looked_ms) / 1000) if looked_ms else 0.0

@@ -1,0 +1,62 @@
+"""Projects with the model versions that serve them, and the coin, as learning asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamlabel.core.control import Release, ReleaseState
+from streamlabel.core.project import CertifiedPolicy, Project
+from streamlabel.gate.coin_keys import CoinKeys
+from streamlabel.runtime.table import CompactedTable
+from streamlabel.wire.projects import project_key
+
+
+@dataclass(frozen=True, slots=True)
+class TableProjects:
+    """Keeps the promises of `ports.Projects`."""
+
+    projects: CompactedTable[Project]
+    releases: CompactedTable[Release]
+
+    def get(self, name: str) -> Project | None:
+        """The project of that name, as last applied."""
+        return self.projects.get(project_key(name))
+
+    def all(self) -> Sequence[Project]:
+        """All of them, in no order."""
+        return list(self.projects.rows().values())
+
+    def is_certified(self, name: str) -> bool:
+        """Whether the project asks for certificates."""
+        project = self.get(name)
+        return project is not None and isinstance(project.policy, CertifiedPolicy)
+
+    def live_version(self, project: Project) -> int | None:
+        """The version that was released last to serve the project's model."""
+        live = [
+            release
+            for release in self.releases.rows().values()
+            if release.project == project.name
+            and project.model is not None
+            and release.model_name == project.model.name
+            and release.state is ReleaseState.LIVE
+        ]
+        latest = max(live, key=lambda release: release.released_at, default=None)
+        return None if latest is None else latest.model_version
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedCoins:
+    """Keeps the promises of `ports.Coins` by the first of the keys."""
+
+    keys: CoinKeys
+
+    @property
+    def key_id(self) -> str:
+        """The name of the key."""
+        return self.keys.first_id
+
+    def toss(self, record_key: bytes) -> float:
+        """The record's coin."""
+        return self.keys.toss(self.keys.first_id, record_key)

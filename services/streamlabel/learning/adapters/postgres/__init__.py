@@ -1,0 +1,1 @@
+"""Books, transitions and gates in PostgreSQL."""

@@ -1,0 +1,104 @@
+"""What is known of gates, for people and programs that ask: read only, from any replica."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from streamlabel.learning.adapters.postgres.chain import ChainedTransition
+from streamlabel.runtime.postgres.database import Database
+from streamlabel.wire.gates import join_gate
+
+_PROJECTS = """
+SELECT project, model_name, model_version, taxonomy_version, alpha, delta, began_at, point.facts
+FROM book LEFT JOIN LATERAL (
+    SELECT facts FROM point WHERE point.project = book.project ORDER BY at DESC LIMIT 1
+) AS point ON true
+WHERE ended_at IS NULL ORDER BY project
+"""
+# So many points as a chart has room for, evenly from first to last.
+_COURSE = """
+WITH numbered AS (
+    SELECT facts, at, row_number() OVER (ORDER BY at DESC) - 1 AS place, count(*) OVER () AS count
+    FROM point WHERE project = $1 AND at >= $2
+)
+SELECT facts FROM numbered WHERE place % greatest(1, count / $3) = 0 ORDER BY at
+"""
+_CHAIN = """
+SELECT transition_no, project, model_name, model_version, facts, previous, digest FROM transition
+WHERE transition_no > $1 ORDER BY transition_no LIMIT $2
+"""
+_TRANSITIONS = """
+SELECT transition_no, project, model_name, model_version, facts, previous, digest FROM transition
+WHERE project = $1 ORDER BY transition_no DESC LIMIT $2
+"""
+_AUDITS = """
+SELECT record_id, model_version, decided_at, lane_rate, predicted, answer, passable FROM audit
+WHERE project = $1 AND decided_at >= $2 AND decided_at < $3 ORDER BY decided_at, record_id
+"""
+_GATE = """
+SELECT gate.message, scorer.message AS scorer FROM gate JOIN scorer ON scorer.digest = gate.scorer_digest
+WHERE project = $1 AND gate_number = $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class GateRecords:
+    """Asks the database; raises TransientError while it is away."""
+
+    database: Database
+
+    async def projects(self) -> Sequence[dict[str, Any]]:
+        """Each certified project with the latest point of its gate (None before the first)."""
+        return [
+            {
+                "project": row["project"],
+                "model_name": row["model_name"],
+                "model_version": row["model_version"],
+                "taxonomy_version": row["taxonomy_version"],
+                "alpha": row["alpha"],
+                "delta": row["delta"],
+                "began_at_ms": int(row["began_at"].timestamp() * 1000),
+                "point": None if row["facts"] is None else json.loads(row["facts"]),
+            }
+            for row in await self.database.fetch(_PROJECTS)
+        ]
+
+    async def course(self, project: str, since: datetime, most: int) -> Sequence[dict[str, Any]]:
+        """Points of the project's gate from `since` on, in order; about `most` of them, or fewer."""
+        return [json.loads(row["facts"]) for row in await self.database.fetch(_COURSE, project, since, most)]
+
+    async def transitions(self, project: str, most: int) -> Sequence[ChainedTransition]:
+        """The latest transitions of a project, latest first."""
+        return [_link(row) for row in await self.database.fetch(_TRANSITIONS, project, most)]
+
+    async def chain(self, after: int, most: int) -> Sequence[ChainedTransition]:
+        """Transitions of all projects by number, from the one after `after` on."""
+        return [_link(row) for row in await self.database.fetch(_CHAIN, after, most)]
+
+    async def audits(self, project: str, begin: datetime, end: datetime) -> Sequence[dict[str, Any]]:
+        """Calibration records that were decided from `begin` on and before `end`, as they became evidence."""
+        return [
+            dict(row) | {"decided_at": row["decided_at"].isoformat()}
+            for row in await self.database.fetch(_AUDITS, project, begin, end)
+        ]
+
+    async def gate(self, project: str, number: int) -> bytes | None:
+        """A gate as it was published, but for its times; None where there was none of that number."""
+        rows = await self.database.fetch(_GATE, project, number)
+        return join_gate(bytes(rows[0]["message"]), bytes(rows[0]["scorer"])) if rows else None
+
+
+def _link(row: Any) -> ChainedTransition:
+    return ChainedTransition(
+        number=row["transition_no"],
+        project=row["project"],
+        model_name=row["model_name"],
+        model_version=row["model_version"],
+        facts=row["facts"],
+        previous=bytes(row["previous"]),
+        digest=bytes(row["digest"]),
+    )

@@ -1,0 +1,248 @@
+"""The books in PostgreSQL: what a turn comes to is kept in one transaction with the offsets that it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+
+from streamlabel.errors import TransientError
+from streamlabel.learning.adapters.postgres.chain import FIRST, chained
+from streamlabel.learning.ports import Page, Shelved, ShelvedBook
+from streamlabel.learning.rules.book import Audit
+from streamlabel.learning.rules.events import UNKNOWN_CLASS
+from streamlabel.learning.rules.journal import pack_events, unpack_events
+from streamlabel.learning.rules.points import Point
+from streamlabel.learning.rules.subject import Subject
+from streamlabel.runtime.dead_letter import DeadLetter
+from streamlabel.runtime.handlers import StaleOffsetError
+from streamlabel.runtime.messages import Headers
+from streamlabel.runtime.postgres.database import Connection, Database
+from streamlabel.runtime.postgres.headers import pack_headers
+from streamlabel.wire.gates import encode_gate, gate_key, split_gate
+
+_TAKE_TERM = "UPDATE term SET holder = $1"
+_HOLD_TERM = "SELECT holder = $1 AS held FROM term FOR UPDATE"
+_OPEN_BOOKS = """
+SELECT book_no, project, model_name, model_version, taxonomy_version, class_names, alpha, delta, snapshot, snapshot_seq
+FROM book WHERE ended_at IS NULL ORDER BY book_no
+"""
+_JOURNAL = "SELECT entry FROM journal WHERE book_no = $1 AND seq > $2 ORDER BY seq"
+_BEGIN_BOOK = """
+INSERT INTO book (project, model_name, model_version, taxonomy_version, class_names, alpha, delta)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+_END_BOOK = """
+WITH ended AS (
+    UPDATE book SET ended_at = clock_timestamp(), snapshot = NULL
+    WHERE project = $1 AND ended_at IS NULL RETURNING book_no
+)
+DELETE FROM journal USING ended WHERE journal.book_no = ended.book_no
+"""
+_ADD_ENTRY = """
+WITH moved AS (
+    UPDATE book SET last_seq = last_seq + 1 WHERE project = $1 AND ended_at IS NULL RETURNING book_no, last_seq
+)
+INSERT INTO journal (book_no, seq, entry) SELECT book_no, last_seq, $2 FROM moved
+"""
+_TAKE_SNAPSHOT = """
+WITH taken AS (
+    UPDATE book SET snapshot = $2, snapshot_seq = last_seq WHERE project = $1 AND ended_at IS NULL RETURNING book_no
+)
+DELETE FROM journal USING taken WHERE journal.book_no = taken.book_no
+"""
+_LAST_LINK = "SELECT transition_no, digest FROM transition ORDER BY transition_no DESC LIMIT 1"
+_ADD_TRANSITION = """
+INSERT INTO transition (transition_no, project, model_name, model_version, facts, previous, digest)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+_ADD_AUDIT = """
+INSERT INTO audit (project, record_id, model_version, decided_at, lane_rate, predicted, answer, passable)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (project, record_id) DO NOTHING
+"""
+_ADD_SCORER = "INSERT INTO scorer (digest, message) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING"
+_ADD_GATE = "INSERT INTO gate (project, gate_number, message, scorer_digest) VALUES ($1, $2, $3, $4)"
+_ADD_POINT = "INSERT INTO point (project, at, facts) VALUES ($1, $2, $3) ON CONFLICT (project, at) DO NOTHING"
+_BEGIN_OFFSET = """
+INSERT INTO input_offset (topic, partition_no, next_offset) VALUES ($1, $2, $3)
+ON CONFLICT (topic, partition_no) DO NOTHING RETURNING next_offset
+"""
+_MOVE_OFFSET = """
+UPDATE input_offset SET next_offset = $3 WHERE topic = $1 AND partition_no = $2 AND next_offset = $4 RETURNING next_offset
+"""
+_SEND = """
+WITH numbered AS (UPDATE outbox_progress SET last_numbered = last_numbered + 1 RETURNING last_numbered)
+INSERT INTO outbox (seq, topic, partition_no, key, value, headers) SELECT last_numbered, $1, $2, $3, $4, $5 FROM numbered
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a read of a topic wants to see kept together with its effects: where it ended, and what nobody could read of it."""
+
+    topic: str
+    partition: int
+    expected_offset: int | None
+    next_offset: int
+    letters: Sequence[DeadLetter] = ()
+
+
+class PostgresShelf:
+    """Keeps the promises of `ports.Shelf`, for one holder of the term at a time: the one that called `load` last."""
+
+    def __init__(self, database: Database, *, gates_topic: str, on_outbox: Callable[[], None]) -> None:
+        self._database = database
+        self._gates_topic = gates_topic
+        self._on_outbox = on_outbox
+        self._holder = uuid.uuid4()
+
+    async def load(self) -> Shelved:
+        """Takes the term, so that nobody else writes any more, and reads everything."""
+        self._holder = uuid.uuid4()
+        await self._database.fetch(_TAKE_TERM, self._holder)
+        books = []
+        for row in await self._database.fetch(_OPEN_BOOKS):
+            entries = await self._database.fetch(_JOURNAL, row["book_no"], row["snapshot_seq"])
+            events = [event for entry in entries for event in unpack_events(entry["entry"])]
+            books.append(ShelvedBook(subject=_subject(row), snapshot=row["snapshot"], events=events))
+        numbers = await self._database.fetch("SELECT project, max(gate_number) AS last FROM gate GROUP BY project")
+        return Shelved(books=books, gate_numbers={row["project"]: row["last"] for row in numbers})
+
+    async def keep(self, pages: Sequence[Page], receipts: Sequence[object]) -> None:
+        """One transaction; raises TransientError where another process has taken the term."""
+        sent = False
+        async with self._database.transaction() as connection:
+            if not await connection.fetchval(_HOLD_TERM, self._holder):
+                raise TransientError("another process keeps the books now")
+            for receipt in receipts:
+                if not isinstance(receipt, Receipt):
+                    raise TypeError(f"no receipt: {receipt!r}")
+                await self._move_offset(connection, receipt)
+                for letter in receipt.letters:
+                    await _send(connection, letter.topic, letter.partition, letter.key, letter.value, letter.headers)
+                    sent = True
+            for page in pages:
+                sent = await self._write(connection, page) or sent
+        if sent:
+            self._on_outbox()
+
+    async def _move_offset(self, connection: Connection, receipt: Receipt) -> None:
+        place = (receipt.topic, receipt.partition, receipt.next_offset)
+        if receipt.expected_offset is None:
+            moved = await connection.fetchval(_BEGIN_OFFSET, *place)
+        else:
+            moved = await connection.fetchval(_MOVE_OFFSET, *place, receipt.expected_offset)
+        if moved is None:
+            raise StaleOffsetError(
+                f"the offset of {receipt.topic}[{receipt.partition}] is no longer {receipt.expected_offset}"
+            )
+
+    async def _write(self, connection: Connection, page: Page) -> bool:
+        """Everything of one book; whether something of it leaves the house."""
+        subject, project = page.subject, page.subject.project
+        if page.ended:
+            await connection.execute(_END_BOOK, project)
+            await _send(connection, self._gates_topic, 0, gate_key(project), None)
+            return True
+        if page.began:
+            await connection.execute(_BEGIN_BOOK, *_columns(subject))
+        if page.events:
+            await connection.execute(_ADD_ENTRY, project, pack_events(page.events))
+        if page.snapshot is not None:
+            await connection.execute(_TAKE_SNAPSHOT, project, page.snapshot)
+        if page.gate is not None:
+            value = encode_gate(page.gate)
+            if page.is_new_gate:
+                message, scorer = split_gate(value)
+                digest = hashlib.sha256(scorer).digest()
+                await connection.execute(_ADD_SCORER, digest, scorer)
+                await connection.execute(_ADD_GATE, project, page.gate_number, message, digest)
+            await _send(connection, self._gates_topic, 0, gate_key(project), value)
+        if page.steps:
+            await _chain(connection, page)
+        if page.audits:
+            await connection.executemany(_ADD_AUDIT, [_audit_row(subject, audit) for audit in page.audits])
+        if page.point is not None:
+            await connection.execute(_ADD_POINT, project, _moment(page.point.at_ms), point_text(page.point))
+        return page.gate is not None
+
+
+async def _chain(connection: Connection, page: Page) -> None:
+    last = await connection.fetchrow(_LAST_LINK)
+    number, previous = (last["transition_no"], bytes(last["digest"])) if last else (0, FIRST)
+    for step in page.steps:
+        number += 1
+        row = chained(number, page.subject, step, page.gate_number, previous)
+        await connection.execute(
+            _ADD_TRANSITION,
+            row.number,
+            row.project,
+            row.model_name,
+            row.model_version,
+            row.facts,
+            row.previous,
+            row.digest,
+        )
+        previous = row.digest
+
+
+async def _send(
+    connection: Connection, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers = ()
+) -> None:
+    await connection.execute(_SEND, topic, partition, key, value, pack_headers(headers))
+
+
+def point_text(point: Point) -> str:
+    """The point as JSON; thresholds that nothing reaches are null."""
+    facts: dict[str, Any] = asdict(point) | {"state": point.state.value}
+    if point.threshold == float("inf"):
+        facts["threshold"] = None
+    return json.dumps(facts, sort_keys=True, ensure_ascii=False)
+
+
+def _audit_row(subject: Subject, audit: Audit) -> tuple[Any, ...]:
+    names = subject.class_names
+    return (
+        subject.project,
+        audit.record_id,
+        subject.model_version,
+        _moment(audit.at_ms),
+        audit.rate,
+        names[audit.predicted],
+        None if audit.answer == UNKNOWN_CLASS else names[audit.answer],
+        audit.passable,
+    )
+
+
+def _columns(subject: Subject) -> tuple[Any, ...]:
+    return (
+        subject.project,
+        subject.model_name,
+        subject.model_version,
+        subject.taxonomy_version,
+        list(subject.class_names),
+        subject.alpha,
+        subject.delta,
+    )
+
+
+def _subject(row: asyncpg.Record) -> Subject:
+    return Subject(
+        project=row["project"],
+        model_name=row["model_name"],
+        model_version=row["model_version"],
+        taxonomy_version=row["taxonomy_version"],
+        class_names=tuple(row["class_names"]),
+        alpha=row["alpha"],
+        delta=row["delta"],
+    )
+
+
+def _moment(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, UTC)

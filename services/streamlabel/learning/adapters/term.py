@@ -1,0 +1,86 @@
+"""One term of office: all parts of learning that only one process may run, from the first read to the last snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from streamlabel.errors import TransientError
+from streamlabel.learning.handler import Learner
+from streamlabel.runtime.backoff import Backoff
+from streamlabel.runtime.health import Health
+from streamlabel.runtime.process import Component
+from streamlabel.runtime.tasks import end, set_within
+
+log = logging.getLogger(__name__)
+
+
+class LearnerLoop:
+    """Turns the learner, again and again; a component. A turn that failed is followed by a pause, and by reading the books anew."""
+
+    def __init__(self, learner: Learner, *, tick_s: float, health: Health, backoff: Backoff) -> None:
+        self.name = "learner"
+        self._learner = learner
+        self._tick_s = tick_s
+        self._check = health.check(self.name)
+        self._backoff = backoff
+        self._stopped = asyncio.Event()
+
+    async def start(self) -> None:
+        """Nothing to prepare: the first turn reads the books."""
+
+    async def run(self) -> None:
+        """Until stopped; raises what is neither transient nor of the readers' making."""
+        failures = 0
+        while not self._stopped.is_set():
+            try:
+                await self._learner.turn(self._tick_s)
+                failures = 0
+                self._check.ok()
+            except TransientError as error:
+                failures += 1
+                self._check.failing(str(error))
+                log.warning("nothing was kept, the books are read again: %s", error)
+                await set_within(self._stopped, self._backoff.delay_s(failures, at_least_s=error.retry_after_s))
+        try:
+            await self._learner.put_away()
+        except TransientError as error:
+            log.warning("no snapshot at the end, the journal will be read: %s", error)
+        self._check.close()
+
+    async def stop(self) -> None:
+        """End `run` after the turn in hand; the readers have stopped before."""
+        self._stopped.set()
+
+
+class Term:
+    """Several components that live and die together, stopped in the order in which they were given; a component itself."""
+
+    def __init__(self, name: str, parts: Sequence[Component]) -> None:
+        self.name = name
+        self._parts = parts
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def start(self) -> None:
+        """Starts the last first: what others need."""
+        for part in reversed(self._parts):
+            await part.start()
+
+    async def run(self) -> None:
+        """Until stopped, or until one of them fails; raises what it raised."""
+        self._tasks = {part.name: asyncio.create_task(part.run(), name=part.name) for part in reversed(self._parts)}
+        try:
+            done, _ = await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            await end(list(self._tasks.values()))
+
+    async def stop(self) -> None:
+        """Stops one after the other, and sees each end."""
+        for part in self._parts:
+            await part.stop()
+            task = self._tasks.get(part.name)
+            if task is not None:
+                await asyncio.wait({task})

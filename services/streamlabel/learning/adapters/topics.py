@@ -1,0 +1,118 @@
+"""The three topics as news: what belongs to certified projects is read, everything else passed by unread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from streamlabel.core.identity import RecordKey
+from streamlabel.errors import InvalidMessageError
+from streamlabel.learning.adapters.postgres.shelf import Receipt
+from streamlabel.learning.ports import Listener, News
+from streamlabel.runtime.dead_letter import DeadLetter, dead_letter
+from streamlabel.runtime.messages import Message
+from streamlabel.runtime.postgres.database import Database
+from streamlabel.wire import labels, predictions, review_tasks
+from streamlabel.wire.codec import MALFORMED
+from streamlabel.wire.flow import LABELS, PREDICTIONS, REVIEW_TASKS, TopicSpec
+
+log = logging.getLogger(__name__)
+
+_OFFSETS = "SELECT partition_no, next_offset FROM input_offset WHERE topic = $1 AND partition_no = ANY ($2::integer[])"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How a topic is read: what its messages hold, whose record that is, and how it becomes news.
+
+    `news` is given the receipt, and what was read with the moments (ms) at which it was written.
+    """
+
+    spec: TopicSpec
+    decode: Callable[[bytes], Any]
+    key_of: Callable[[Any], RecordKey]
+    news: Callable[[Receipt, Sequence[tuple[Any, int]]], News]
+
+
+PREDICTIONS_READING = Reading(
+    spec=PREDICTIONS,
+    decode=predictions.decode,
+    key_of=lambda prediction: prediction.record.key,
+    news=lambda receipt, found: News(receipt=receipt, predictions=found),
+)
+TASKS_READING = Reading(
+    spec=REVIEW_TASKS,
+    decode=review_tasks.decode,
+    key_of=lambda task: task.key,
+    news=lambda receipt, found: News(receipt=receipt, tasks=[task for task, _ in found]),
+)
+LABELS_READING = Reading(
+    spec=LABELS,
+    decode=labels.decode,
+    key_of=lambda label: label.key,
+    news=lambda receipt, found: News(receipt=receipt, labels=[label for label, _ in found]),
+)
+
+
+class TopicSink:
+    """Keeps the promises of `runtime.handlers.OffsetSink` for one of the topics."""
+
+    def __init__(
+        self,
+        reading: Reading,
+        *,
+        topic: str,
+        database: Database,
+        learner: Listener,
+        is_certified: Callable[[str], bool],
+        group: str,
+        on_applied: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._reading = reading
+        self._topic = topic
+        self._database = database
+        self._learner = learner
+        self._is_certified = is_certified
+        self._group = group
+        self._on_applied = on_applied
+
+    async def offsets(self, partitions: Sequence[int]) -> Mapping[int, int]:
+        """As the database has them."""
+        rows = await self._database.fetch(_OFFSETS, self._topic, list(partitions))
+        return {row["partition_no"]: row["next_offset"] for row in rows}
+
+    async def apply(
+        self, partition: int, batch: Sequence[Message], expected_offset: int | None, next_offset: int
+    ) -> None:
+        """Hands the batch on, and returns once everything that follows from it is kept, together with its offset."""
+        found: list[tuple[Any, int]] = []
+        letters: list[DeadLetter] = []
+        for message in batch:
+            if message.tombstone or not self._is_ours(message.key):
+                continue
+            try:
+                found.append((self._read(message), message.timestamp_ms))
+            except InvalidMessageError as error:
+                log.warning("message set aside: %s", error, extra={"topic": message.topic, "offset": message.offset})
+                letters.append(dead_letter(message, error, stage="learning", group=self._group))
+        receipt = Receipt(
+            topic=self._topic,
+            partition=partition,
+            expected_offset=expected_offset,
+            next_offset=next_offset,
+            letters=letters,
+        )
+        await self._learner.hear(self._reading.news(receipt, found))
+        if self._on_applied is not None:
+            self._on_applied(partition, batch[-1].timestamp_ms)
+
+    def _is_ours(self, key: bytes) -> bool:
+        return self._is_certified(key.partition(b"/")[0].decode(errors="replace"))
+
+    def _read(self, message: Message) -> Any:
+        noun = self._reading.decode(message.value)
+        if message.key != self._reading.key_of(noun).encode():
+            raise InvalidMessageError(MALFORMED, f"key {message.key[:300]!r} is not that of the record inside")
+        return noun

@@ -1,0 +1,127 @@
+"""What is known of gates as JSON: for the page, for `streamlabel gate`, and for whoever wants to keep it.
+
+GET /gate/api/projects                                 each certified project and how its gate stands
+GET /gate/api/course?project=P[&since_ms=N]            points of its course, for a chart
+GET /gate/api/transitions?project=P                    the latest transitions, latest first
+GET /gate/api/chain?after=N                            transitions of all projects in order, to be verified
+GET /gate/api/audits?project=P&from_ms=N&to_ms=N       calibration records as they became evidence
+GET /gate/api/gates?project=P&number=N                 a gate as it was published (protobuf)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from streamlabel.errors import TransientError
+from streamlabel.learning.adapters.postgres.chain import ChainedTransition
+from streamlabel.learning.adapters.postgres.records_of_gates import GateRecords
+from streamlabel.runtime.http import error_response
+
+_COURSE_POINTS = 400
+_TRANSITIONS = 200
+_CHAIN = 1_000
+_LATEST_MS = 253_402_300_799_000
+_NO_STORE = {"Cache-Control": "no-store"}
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def gate_routes(records: GateRecords) -> Sequence[web.AbstractRouteDef]:
+    """All of the above."""
+    answers = _Answers(records)
+    routes: dict[str, Answer] = {
+        "projects": answers.projects,
+        "course": answers.course,
+        "transitions": answers.transitions,
+        "chain": answers.chain,
+        "audits": answers.audits,
+        "gates": answers.gate,
+    }
+    return [web.get(f"/gate/api/{name}", _careful(answer)) for name, answer in routes.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    records: GateRecords
+
+    async def projects(self, _request: web.Request) -> web.StreamResponse:
+        return _json({"projects": await self.records.projects()})
+
+    async def course(self, request: web.Request) -> web.StreamResponse:
+        project, since = _project(request), _moment(request, "since_ms", 0)
+        return _json({"project": project, "points": await self.records.course(project, since, _COURSE_POINTS)})
+
+    async def transitions(self, request: web.Request) -> web.StreamResponse:
+        project = _project(request)
+        found = await self.records.transitions(project, _TRANSITIONS)
+        return _json({"project": project, "transitions": [_told(each) for each in found]})
+
+    async def chain(self, request: web.Request) -> web.StreamResponse:
+        found = await self.records.chain(_number(request, "after", 0), _CHAIN)
+        return _json({"transitions": [_told(each) for each in found]})
+
+    async def audits(self, request: web.Request) -> web.StreamResponse:
+        project = _project(request)
+        begin, end = _moment(request, "from_ms", 0), _moment(request, "to_ms", _LATEST_MS)
+        return _json({"project": project, "audits": await self.records.audits(project, begin, end)})
+
+    async def gate(self, request: web.Request) -> web.StreamResponse:
+        project, number = _project(request), _number(request, "number", 0)
+        message = await self.records.gate(project, number)
+        if message is None:
+            return error_response(404, "NOT_FOUND", f"project {project} has no gate {number}")
+        return web.Response(body=message, content_type="application/x-protobuf", headers=_NO_STORE)
+
+
+def _careful(answer: Answer) -> Answer:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await answer(request)
+        except ValueError as error:
+            return error_response(400, "INVALID_ARGUMENT", str(error))
+        except TransientError as error:
+            return error_response(503, "UNAVAILABLE", str(error), headers={"Retry-After": "1"})
+
+    return handle
+
+
+def _json(body: dict[str, Any]) -> web.Response:
+    return web.json_response(body, headers=_NO_STORE)
+
+
+def _told(link: ChainedTransition) -> dict[str, Any]:
+    return {
+        "number": link.number,
+        "project": link.project,
+        "model_name": link.model_name,
+        "model_version": link.model_version,
+        "facts": json.loads(link.facts),
+        # What the digest covers, letter by letter.
+        "facts_text": link.facts,
+        "previous": link.previous.hex(),
+        "digest": link.digest.hex(),
+    }
+
+
+def _project(request: web.Request) -> str:
+    project = request.query.get("project", "")
+    if not project:
+        raise ValueError("say which project: ?project=NAME")
+    return project
+
+
+def _number(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+        raise ValueError(f"{name} must be a whole number, not {text[:40]!r}")
+    return int(text)
+
+
+def _moment(request: web.Request, name: str, default: int) -> datetime:
+    return datetime.fromtimestamp(min(_number(request, name, default), _LATEST_MS) / 1000, UTC)
