@@ -15,7 +15,7 @@ from streamlabel.runtime.catalogue import CATALOGUE
 from streamlabel.runtime.settings import GrpcSettings, ServiceSettings, SettingRow, describe_settings
 
 FOLDER = Path(__file__).resolve().parent
-SERVICES = ("ingest", "inference", "routing", "review")
+SERVICES = ("ingest", "inference", "routing", "review", "learning")
 _MADE = "<!-- Made by docs/reference/generate.py; change the code, not this page. -->\n"
 
 

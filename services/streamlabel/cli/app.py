@@ -43,6 +43,7 @@ COMMANDS = {
     "ingest": ("services",),
     "inference": ("services",),
     "routing": ("services",),
+    "learning": ("services",),
 }
 
 

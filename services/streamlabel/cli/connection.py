@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 _OTHER_KAFKA = "`streamlabel doctor` tells what runs here, --kafka HOST:PORT (STREAMLABEL_KAFKA_BOOTSTRAP_SERVERS) names another Kafka"
 _PANEL = "Where things are"
-_SERVICE_ADDRESSES = {env_key("cli_ingest_address"), env_key("cli_review_address")}
+_SERVICE_ADDRESSES = {env_key("cli_ingest_address"), env_key("cli_review_address"), env_key("cli_learning_url")}
 DataDirOption = Annotated[
     Path | None,
     typer.Option(
@@ -71,6 +71,7 @@ class Connection:
     ingest_address: str
     review_address: str
     review_url: str
+    learning_url: str
     triton_address: str
 
     def broker(self) -> KafkaBroker:
@@ -107,6 +108,7 @@ def connect(
         ingest_address=settings.cli_ingest_address,
         review_address=settings.cli_review_address,
         review_url=settings.cli_review_url,
+        learning_url=settings.cli_learning_url,
         triton_address=settings.cli_triton_address,
     )
 

@@ -1,4 +1,4 @@
-"""`streamlabel ingest|inference|routing|review`: one service in this terminal, wired to the stack that is there."""
+"""`streamlabel ingest|inference|routing|review|learning`: one service in this terminal, wired to the stack that is there."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _OF_A_SERVICE = ("STREAMLABEL_KAFKA_",)
 
 def register(app: typer.Typer) -> None:
     """Adds a command for each service; after the modules that add commands about one, for `review` alone runs the service."""
-    for command in (ingest, inference, routing):
+    for command in (ingest, inference, routing, learning):
         app.command(command.__name__, rich_help_panel=_SERVICES)(command)
     group = next((group.typer_instance for group in app.registered_groups if group.name == "review"), None)
     if group is None:
@@ -153,6 +153,25 @@ def review(
         "log_level": log_level,
     }
     _become("review", chosen, settings, data_dir, print_settings=print_settings)
+
+
+def learning(
+    http_port: HttpPortOption = None,
+    kafka: KafkaOption = None,
+    topic_prefix: TopicPrefixOption = None,
+    data_dir: DataDirOption = None,
+    log_level: LogLevelOption = None,
+    settings: SettingOption = None,
+    print_settings: PrintOption = False,
+) -> None:
+    """Run learning: people's answers become certificates, and certificates gates (STREAMLABEL_LEARNING_POSTGRES_DSN, coin keys)."""
+    chosen = {
+        "http_port": http_port,
+        "kafka_bootstrap_servers": kafka,
+        "kafka_topic_prefix": topic_prefix,
+        "log_level": log_level,
+    }
+    _become("learning", chosen, settings, data_dir, print_settings=print_settings)
 
 
 def service_environment(

@@ -27,6 +27,9 @@ class CliSettings(GrpcSettings):
     cli_review_address: str = Field(
         "127.0.0.1:50052", min_length=1, description="host:port of the review service's gRPC"
     )
+    cli_learning_url: str = Field(
+        "http://127.0.0.1:8083/", min_length=1, description="Address of the learning service: its page and its JSON"
+    )
     cli_review_url: str = Field(
         "http://127.0.0.1:8082/", min_length=1, description="Address of the review page, as a browser reaches it"
     )

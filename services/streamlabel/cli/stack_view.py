@@ -106,6 +106,8 @@ def addresses(state: StackState) -> Text:
     lines = {}
     if "review" in state.processes:
         lines["Review page"] = state.environment["STREAMLABEL_CLI_REVIEW_URL"]
+    if "learning" in state.processes:
+        lines["Gates"] = f"{state.environment['STREAMLABEL_CLI_LEARNING_URL']}gate"
     if "ingest" in state.processes:
         lines["Send records"] = f"gRPC 127.0.0.1:{ports['ingest-grpc']}, HTTP http://127.0.0.1:{ports['ingest-http']}/"
     return Text("\n").join(Text.assemble((f"{name:<14}", "bold"), text) for name, text in lines.items())

@@ -24,6 +24,7 @@ PREFERRED: Mapping[str, int | None] = {
     "routing-http": None,
     "review-grpc": 18052,
     "review-http": 18082,
+    "learning-http": 18083,
 }
 
 

@@ -150,5 +150,6 @@ def environment_for(ports: Mapping[str, int], *, partitions: int, topic_prefix: 
         "STREAMLABEL_CLI_INGEST_ADDRESS": f"{LOOPBACK}:{ports['ingest-grpc']}",
         "STREAMLABEL_CLI_REVIEW_ADDRESS": f"{LOOPBACK}:{ports['review-grpc']}",
         "STREAMLABEL_CLI_REVIEW_URL": f"http://{LOOPBACK}:{ports['review-http']}/",
+        "STREAMLABEL_CLI_LEARNING_URL": f"http://{LOOPBACK}:{ports['learning-http']}/",
         "STREAMLABEL_CLI_TRITON_ADDRESS": f"{LOOPBACK}:{ports['triton-grpc']}",
     }

@@ -1,4 +1,4 @@
-"""The processes of a stack as its supervisor sees them: seven of one kind."""
+"""The processes of a stack as its supervisor sees them: eight of one kind."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from streamlabel.local.child import Child, start_child
+from streamlabel.local.coin_key import coin_key_file
 from streamlabel.local.kafka import KafkaServer
 from streamlabel.local.places import CACHE_DIR_KEY, DATA_DIR_KEY, DataDir
 from streamlabel.local.ports import LOOPBACK
@@ -22,14 +23,16 @@ from streamlabel.local.server import Server
 from streamlabel.local.servers import STOP_GRACE_S, STOP_SIGNAL
 from streamlabel.local.triton import TritonServer
 
-SERVICES = ("ingest", "inference", "routing", "review")
+SERVICES = ("ingest", "inference", "routing", "review", "learning")
 # Without these a service cannot do anything; one that starts all the same waits for them by itself.
 _PEERS = {
     "ingest": ("kafka",),
     "inference": ("kafka", "triton"),
     "routing": ("kafka",),
     "review": ("kafka", "postgres"),
+    "learning": ("kafka", "postgres"),
 }
+_COIN_KEYS = {"STREAMLABEL_COIN_KEYS", "STREAMLABEL_COIN_KEYS_FILE"}
 _SERVES_GRPC = ("ingest", "review")
 _SERVICE_GRACE_S = 30.0
 _PROBE_TIMEOUT_S = 1.0
@@ -171,7 +174,10 @@ def make_units(
         **environment,
         "STREAMLABEL_INFERENCE_TRITON_URL": triton.address,
         "STREAMLABEL_REVIEW_POSTGRES_DSN": postgres.dsn,
+        "STREAMLABEL_LEARNING_POSTGRES_DSN": postgres.dsn,
     }
+    if not shared.keys() & _COIN_KEYS:
+        shared["STREAMLABEL_COIN_KEYS_FILE"] = str(coin_key_file(data))
     return [*units, *(ServiceUnit(name, data, ports, shared) for name in services)]
 
 
