@@ -1,4 +1,4 @@
-"""PostgreSQL away, restarted, wrong, old: what the service says and does."""
+"""The queue's own schema: a restart in mid-run, replicas that start together, plans. The rest is in `runtime/test_postgres.py`."""
 
 from __future__ import annotations
 
@@ -7,21 +7,15 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-import asyncpg
 import pytest
 
 from streamlabel.core.desk import AnnotationStatus
 from streamlabel.core.review import Annotation
-from streamlabel.errors import ConfigurationError, TransientError
-from streamlabel.local.ports import choose
+from streamlabel.errors import TransientError
 from streamlabel.local.servers import EmbeddedServers
 from streamlabel.review.adapters.postgres import answers, leases
-from streamlabel.review.adapters.postgres.schema import schema_settings, seal_key
-from streamlabel.runtime.backoff import Backoff
-from streamlabel.runtime.clock import SystemClock
-from streamlabel.runtime.health import Health
-from streamlabel.runtime.postgres.database import Database
-from streamlabel.runtime.postgres.migrations import Migration, migrate, migrations
+from streamlabel.review.adapters.postgres.schema import seal_key
+from streamlabel.runtime.postgres.migrations import migrations
 from support.review_queue import database_of, review_queue, task
 
 pytestmark = pytest.mark.integration
@@ -82,67 +76,6 @@ async def test_a_restart_in_mid_run_loses_and_doubles_nothing(own_servers: Calla
         assert Counter(label.key.record_id for label in labels) == accepted
 
 
-async def test_it_waits_for_a_database_that_is_not_there_yet_and_says_so() -> None:
-    health = Health()
-    dsn = f"postgresql://ann:hush-hush@127.0.0.1:{choose(set())}/streamlabel"
-    database = Database(
-        schema_settings(dsn=dsn), health=health, clock=SystemClock(), backoff=Backoff(base_s=0.02, cap_s=0.05)
-    )
-    starting = asyncio.create_task(database.start())
-    await asyncio.sleep(0.3)
-    assert not starting.done()
-    assert "PostgreSQL is away" in health.reasons()["postgres"]
-    assert "hush" not in health.reasons()["postgres"]
-    starting.cancel()
-    await asyncio.wait({starting})
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda dsn: dsn.rsplit("/", 1)[0] + "/no_such_database",
-        lambda dsn: "mysql://ann:hush-hush@127.0.0.1/x",
-        lambda dsn: "postgresql://ann:hush-hush@127.0.0.1:port/x",
-    ],
-    ids=["no such database", "another scheme", "a port that is none"],
-)
-async def test_an_address_that_can_never_work_stops_it_and_shows_no_password(
-    postgres_database: str, spoil: Callable[[str], str]
-) -> None:
-    with pytest.raises(ConfigurationError) as stopped:
-        await database_of(spoil(postgres_database)).start()
-    assert "STREAMLABEL_REVIEW_POSTGRES_DSN" in str(stopped.value)
-    assert "hush" not in f"{stopped.value!r}{stopped.value.__cause__!r}"
-    assert "hush" not in repr(schema_settings(dsn="postgresql://ann:hush-hush@x/y"))
-
-
-async def test_calls_have_a_deadline(postgres_database: str) -> None:
-    database = database_of(postgres_database, pool_max=1, statement_timeout_s=0.6, pool_wait_s=0.1)
-    await database.start()
-    try:
-        with pytest.raises(TransientError):
-            await database.fetch("SELECT pg_sleep(5)")
-        async with database.transaction() as connection:
-            await connection.execute("SELECT 1")
-            with pytest.raises(TransientError, match="in time"):
-                await database.fetch("SELECT 1")
-        assert await database.fetch("SELECT 1")
-    finally:
-        await database.stop()
-
-
-async def test_a_defect_is_not_called_weather(postgres_database: str) -> None:
-    database = database_of(postgres_database)
-    await database.start()
-    try:
-        with pytest.raises(asyncpg.UndefinedTableError):
-            await database.fetch("SELECT * FROM nonsense")
-        with pytest.raises(asyncpg.DataError):
-            await database.fetch("SELECT $1::integer", "not a number")
-    finally:
-        await database.stop()
-
-
 async def test_replicas_that_start_together_migrate_once_and_share_the_seal(postgres_database: str) -> None:
     databases = [database_of(postgres_database) for _ in range(5)]
     await asyncio.gather(*(database.start() for database in databases))
@@ -150,9 +83,7 @@ async def test_replicas_that_start_together_migrate_once_and_share_the_seal(post
     assert len(set(keys)) == 1
     assert len(keys[0]) == 32
     rows = await databases[0].fetch("SELECT number FROM migration ORDER BY number")
-    assert [row["number"] for row in rows] == [
-        migration.number for migration in migrations("streamlabel.review.adapters.postgres.migrations")
-    ]
+    assert [row["number"] for row in rows] == [migration.number for migration in migrations(MIGRATIONS)]
     await asyncio.gather(*(database.stop() for database in databases))
 
 
@@ -163,25 +94,6 @@ async def test_two_schemas_of_one_database_are_two_queues(postgres_database: str
     assert await seal_key(one) != await seal_key(two)
     for database in (one, two):
         await database.stop()
-
-
-async def test_a_later_schema_and_an_edited_migration_are_refused(postgres_database: str) -> None:
-    connection = await asyncpg.connect(postgres_database)
-    first = Migration(number=1, name="first", sql="CREATE TABLE a (b int)")
-    second = Migration(number=2, name="second", sql="CREATE TABLE c (d int)")
-    assert await migrate(connection, "s", [first], "SETTING") == 1
-    assert await migrate(connection, "s", [first, second], "SETTING") == 1
-    assert await migrate(connection, "s", [first, second], "SETTING") == 0
-    with pytest.raises(ConfigurationError, match="0002_second of a later release"):
-        await migrate(connection, "s", [first], "SETTING")
-    edited = Migration(number=1, name="first", sql="CREATE TABLE a (b bigint)")
-    with pytest.raises(ConfigurationError, match="never edited"):
-        await migrate(connection, "s", [edited, second], "SETTING")
-    broken = Migration(number=3, name="broken", sql="CREATE TABLE e (f int); CREATE TABLE e (f int)")
-    with pytest.raises(asyncpg.DuplicateTableError):
-        await migrate(connection, "s", [first, second, broken], "SETTING")
-    assert await connection.fetchval("SELECT to_regclass('s.e')") is None
-    await connection.close()
 
 
 async def test_the_plans_of_a_fresh_and_of_a_full_table_go_by_the_index(postgres_database: str) -> None:

@@ -1,4 +1,4 @@
-"""The way out: a publisher that dies between Kafka's commit and the database's, and the one that stands by."""
+"""The way out: a publisher that dies between Kafka's commit and the database's."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ from streamlabel.core.review import Annotation
 from streamlabel.review.adapters.postgres.outbox import PostgresOutbox
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.broker import Broker
-from streamlabel.runtime.clock import SystemClock
 from streamlabel.runtime.handlers import OutboxRow
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.kafka import KafkaBroker
 from streamlabel.runtime.metrics import Metrics
 from streamlabel.runtime.outbox import OutboxPublisher
-from streamlabel.runtime.postgres.sole import SoleComponent
 from streamlabel.wire.flow import Names
 from support.kafka_topics import kafka_connection, make_topic
 from support.pipeline import Pipeline
@@ -98,59 +96,3 @@ async def test_killed_between_the_two_commits_nothing_goes_out_twice(
         assert Counter(message.key for message in messages) == Counter({f"mail/r{i}".encode(): 1 for i in range(35)})
         assert await queue.outbox.last_published() == 35
         assert await queue.scalar("SELECT count(*) FROM outbox") == 0
-
-
-class Post:
-    """A component that only notes when it is on duty."""
-
-    def __init__(self, name: str, duty: list[str]) -> None:
-        self.name = name
-        self._duty = duty
-        self._stopped = asyncio.Event()
-
-    async def start(self) -> None:
-        self._duty.append(self.name)
-
-    async def run(self) -> None:
-        await self._stopped.wait()
-
-    async def stop(self) -> None:
-        if not self._stopped.is_set():
-            self._duty.remove(self.name)
-        self._stopped.set()
-
-
-async def test_one_has_the_turn_and_the_next_takes_over_within_seconds(postgres_database: str) -> None:
-    async with review_queue(postgres_database) as queue:
-        duty: list[str] = []
-        clock = SystemClock()
-        posts = [
-            SoleComponent(
-                queue.database,
-                lambda number=number: Post(f"post {number}", duty),
-                name="turn",
-                health=Health(),
-                clock=clock,
-                backoff=RETRY,
-            )
-            for number in range(3)
-        ]
-        lives = [asyncio.create_task(post.run()) for post in posts]
-        await asyncio.sleep(0.5)
-        for _ in range(2):
-            assert len(duty) == 1
-            holder = int(duty[0].removeprefix("post "))
-            await posts[holder].stop()
-            await lives[holder]
-            await asyncio.sleep(1.5)
-        # The server ends the holder's connection: the turn ends, and begins anew.
-        [last] = duty
-        await queue.database.fetch(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-        )
-        await asyncio.sleep(2.5)
-        assert duty == [last]
-        for post in posts:
-            await post.stop()
-        await asyncio.gather(*lives)
-        assert duty == []
