@@ -16,7 +16,14 @@ from streamlabel.local.places import DataDir, exclusive
 from streamlabel.local.stack_file import StackPhase, StackState, environment_for, write
 from support.command_line import streamlabel
 
-PORTS = {"kafka": 21001, "ingest-grpc": 21002, "review-grpc": 21003, "review-http": 21004, "triton-grpc": 21006}
+PORTS = {
+    "kafka": 21001,
+    "ingest-grpc": 21002,
+    "review-grpc": 21003,
+    "review-http": 21004,
+    "triton-grpc": 21006,
+    "learning-http": 21007,
+}
 
 
 @contextmanager
@@ -51,6 +58,7 @@ def test_the_stack_file_tells_every_address(stack: Path) -> None:
     assert connection.ingest_address == "127.0.0.1:21002"
     assert connection.review_address == "127.0.0.1:21003"
     assert connection.review_url == "http://127.0.0.1:21004/"
+    assert connection.learning_url == "http://127.0.0.1:21007/"
     assert (connection.topic_plan.partitions, connection.topic_plan.replication_factor) == (3, 1)
 
 

@@ -17,6 +17,7 @@ PORTS = {
     "review-grpc": 21003,
     "review-http": 21004,
     "triton-grpc": 21006,
+    "learning-http": 21007,
 }
 REASON = "the database is away: it has refused seven connections in a row, and the next is tried in four seconds"
 
@@ -32,6 +33,9 @@ def shown(width: int) -> str:
             "kafka": ProcessState(phase=ProcessPhase.READY, pid=10, address="127.0.0.1:21001", started_at=1.0),
             "review": ProcessState(
                 phase=ProcessPhase.MISCONFIGURED, pid=11, restarts=3, address="http://127.0.0.1:21004/", reason=REASON
+            ),
+            "learning": ProcessState(
+                phase=ProcessPhase.READY, pid=12, address="http://127.0.0.1:21007/", started_at=1.0
             ),
         },
     )
@@ -49,6 +53,8 @@ def test_an_address_stays_in_one_piece_and_a_reason_is_told_whole() -> None:
     assert review.split() == ["review", "misconfigured", "11", "3", "http://127.0.0.1:21004/"]
     assert f"review: {REASON}" in " ".join(lines)
     assert any(line.startswith("Review page") for line in lines)
+    (gates,) = (line for line in lines if line.startswith("Gates"))
+    assert gates.split() == ["Gates", "http://127.0.0.1:21007/gate"]
 
 
 def test_where_all_is_well_no_reason_is_given() -> None:
