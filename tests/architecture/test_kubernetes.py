@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+from base64 import b64decode
+from pathlib import PurePosixPath
 from typing import Any
 
 import kubernetes_validate
@@ -11,9 +13,9 @@ import yaml
 from cloudcoil.models.keda import v1alpha1 as keda
 from cloudcoil.models.prometheus_operator import v1 as prometheus_operator
 
+from streamlabel.gate.coin_keys import CoinKeys
 from streamlabel.runtime.settings import load_settings
 from streamlabel.wire.flow import RECORDS, Names
-from support.gates import COIN_KEY
 from support.manifests import (
     BUILDS,
     K8S,
@@ -139,8 +141,6 @@ def test_the_environment_of_every_container_is_one_that_its_service_starts_with(
         credentials = {}
         if any("streamlabel-kafka" in str(source.get("secretRef")) for source in container.get("envFrom", ())):
             credentials = dict.fromkeys(("STREAMLABEL_KAFKA_SASL_USERNAME", "STREAMLABEL_KAFKA_SASL_PASSWORD"), "x")
-        if environment.get("STREAMLABEL_COIN_KEYS") == "(secret)":
-            credentials["STREAMLABEL_COIN_KEYS"] = COIN_KEY.hex()
         settings = load_settings(settings_class, with_files_that_exist(settings_class, environment | credentials))
         ports = {port["name"]: port["containerPort"] for port in container.get("ports", ())}
         if container["name"] == "service":
@@ -159,6 +159,28 @@ def test_no_secret_is_written_into_a_container_or_a_config_map(build: str) -> No
         assert secrets & written == set()
     if build != "overlays/dev":
         assert list(of_kind(render(build), "Secret")) == [], "only the overlay for a try brings secrets"
+
+
+@every_build
+def test_routing_and_learning_read_one_coin_key_out_of_one_secret(build: str) -> None:
+    secrets = set()
+    for name in ("routing", "learning"):
+        workload = named(render(build), "Deployment", name)
+        container = pod_of(workload)["containers"][0]
+        file = PurePosixPath(environment_of(container, render(build))["STREAMLABEL_COIN_KEYS_FILE"])
+        mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+        mount = mounts[str(file.parent)]
+        assert mount["readOnly"] is True
+        [secret] = [volume["secret"] for volume in pod_of(workload)["volumes"] if volume["name"] == mount["name"]]
+        # Not optional: a service that started without would close every gate, where one that waits says what it waits for.
+        assert "optional" not in secret
+        assert secret["defaultMode"] & 0o007 == 0
+        secrets.add((secret["secretName"], file.name))
+    [(secret_name, key)] = secrets
+    assert secret_name.startswith("streamlabel-coin")
+    for secret in of_kind(render(build), "Secret"):
+        if secret["metadata"]["name"] == secret_name:
+            assert CoinKeys.of(b64decode(secret["data"][key]).decode())
 
 
 @every_build
@@ -284,5 +306,5 @@ def test_the_manifests_find_every_service_that_is_scraped() -> None:
         for service in of_kind(manifests, "Service")
         if monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     }
-    assert set(selected) == {"ingest", "inference", "routing", "review"}
+    assert set(selected) == {"ingest", "inference", "routing", "review", "learning"}
     assert all(monitor["endpoints"][0]["port"] in ports for ports in selected.values())

@@ -46,10 +46,10 @@ def reach(build: str, port: int) -> set[tuple[str, str]]:
 
 def test_in_the_overlay_for_a_try_the_flow_is_open_and_nothing_else() -> None:
     build = "overlays/dev"
-    clients = {"ingest", "inference", "routing", "review", "topics"}
+    clients = {"ingest", "inference", "routing", "review", "learning", "topics"}
     assert reach(build, 9092) == {(client, "kafka") for client in clients}
     assert reach(build, 8001) == {("inference", "triton")}
-    assert reach(build, 5432) == {("review", "postgres")}
+    assert reach(build, 5432) == {("review", "postgres"), ("learning", "postgres")}
     assert reach(build, 8080) == set()
     assert reach(build, 50051) == set()
     assert reach(build, 8000) == set()
@@ -74,7 +74,8 @@ def test_producers_and_people_come_in_by_their_own_doors() -> None:
         for visitor in (PRODUCER, INGRESS)
         if may_speak([*policies, *_open(visitor)], visitor, pod, port)
     }
-    assert may_enter == {("ingest", 8080), ("ingest", 50051), ("review", 8080), ("review", 50051)}
+    assert may_enter == {("ingest", 8080), ("ingest", 50051), ("review", 8080), ("review", 50051), ("learning", 8080)}
+    assert not may_speak([*policies, *_open(PRODUCER)], PRODUCER, ours["learning"], 8080)
     assert not may_speak([*policies, *_open(PRODUCER)], PRODUCER, ours["review"], 8080)
     assert not may_speak(policies, INGRESS, ours["ingest"], 8080)
 
@@ -83,10 +84,10 @@ def test_in_production_brokers_and_database_are_reached_where_they_are() -> None
     build = "overlays/gpu"
     policies, ours = list(of_kind(render(build), "NetworkPolicy")), pods(build)
     to_kafka = {name for name, pod in ours.items() if may_speak(policies, pod, STRIMZI, 9093)}
-    assert to_kafka == {"ingest", "inference", "routing", "review", "topics"}
-    assert {name for name, pod in ours.items() if may_speak(policies, pod, DATABASE, 5432)} == {"review"}
+    assert to_kafka == {"ingest", "inference", "routing", "review", "learning", "topics"}
+    assert {name for name, pod in ours.items() if may_speak(policies, pod, DATABASE, 5432)} == {"review", "learning"}
     scraped = {name for name, pod in ours.items() if may_speak(policies, PROMETHEUS, pod, 8080)}
-    assert scraped >= {"ingest", "inference", "routing", "review"}
+    assert scraped >= {"ingest", "inference", "routing", "review", "learning"}
     assert may_speak(policies, PROMETHEUS, ours["triton"], 8002)
     assert not may_speak(policies, PROMETHEUS, ours["triton"], 8001)
 
@@ -96,7 +97,8 @@ def _open(visitor: Pod) -> list[dict[str, object]]:
     if visitor.namespace_labels is not None:
         return []
     everywhere = [
-        {"podSelector": {"matchLabels": {"app.kubernetes.io/name": name}}} for name in ("ingest", "review", "triton")
+        {"podSelector": {"matchLabels": {"app.kubernetes.io/name": name}}}
+        for name in ("ingest", "review", "learning", "triton")
     ]
     ports = [{"port": port} for port in (8080, 50051, 8001)]
     spec = {

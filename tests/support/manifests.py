@@ -24,6 +24,7 @@ PROGRAMS: Mapping[str, str] = {
     "streamlabel.inference": "streamlabel.inference.settings",
     "streamlabel.routing": "streamlabel.routing.settings",
     "streamlabel.review": "streamlabel.review.settings",
+    "streamlabel.learning": "streamlabel.learning.settings",
     "streamlabel.cli.app": "streamlabel.cli.settings",
 }
 
