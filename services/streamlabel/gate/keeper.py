@@ -179,25 +179,28 @@ class Keeper:
     def look(self) -> None:
         """A planned look: a new scorer is fitted if that is due, and all evidence is tested under it.
 
-        A scorer under which nothing can be certified is not taken while there is a certificate under another. Where nothing new can be
-        certified at all, the certificate stays until its time is over, or until recent evidence speaks against it.
+        A certificate that lets as much pass or more takes the place of the one before. Otherwise that one stays, and the scorer
+        that it is about, until its time is over or recent evidence speaks against it: a look that finds less, or nothing, by bad
+        luck says nothing against what was certified.
         """
         self._looked = self.place
         self.ledger.looked()
-        before = self.scorer, self._taught
+        known, before = self.certificate, (self.scorer, self._taught)
+        # Asked before there is another scorer: the certificate is about this one.
+        sound = known is not None and self._is_sound(known)
         fitted = self._refit()
         found = self._test()
-        if found is not None:
+        if known is None or not sound:
+            if found is not None:
+                self._certify(found)
+            elif known is not None:
+                # The stream need not be another one: what is known stays, and more is asked for.
+                self.state, self.certificate = GateState.SUSPENDED, None
+                self._tell(self.state, "the evidence supports it no longer")
+        elif found is not None and found.share >= known.share:
             self._certify(found)
-            return
-        if self.certificate is None:
-            return
-        if fitted:
+        elif fitted:
             self._take(*before)
-        if not self._is_sound(self.certificate):
-            # The stream need not be another one: what is known stays, and more is asked for.
-            self.state, self.certificate = GateState.SUSPENDED, None
-            self._tell(self.state, "the evidence supports it no longer")
 
     def _test(self) -> Certificate | None:
         buffered, policy = self._buffer.rows(), self.policy
