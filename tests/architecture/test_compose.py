@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from streamlabel.runtime.settings import load_settings
-from support.manifests import PROGRAMS, ROOT, settings_class_of
+from support.manifests import PROGRAMS, ROOT, settings_class_of, with_files_that_exist
 
 COMPOSE = ROOT / "docker/compose.yaml"
 DOCKERFILE = ROOT / "docker/Dockerfile"
@@ -37,12 +37,23 @@ def test_every_program_of_ours_is_there() -> None:
 def test_every_environment_is_one_that_its_service_starts_with() -> None:
     for name, service in ours().items():
         environment = {key: str(value) for key, value in service.get("environment", {}).items()}
-        settings = load_settings(settings_class_of(service["command"][0]), environment)
+        settings_class = settings_class_of(service["command"][0])
+        settings = load_settings(settings_class, with_files_that_exist(settings_class, environment))
         if name not in JOBS:
             grace_s = int(service["stop_grace_period"].removesuffix("s"))
             assert grace_s >= settings.shutdown_drain_s + settings.shutdown_grace_s + 5, name
             published = {port.rsplit(":", 1)[1] for port in service.get("ports", ())}
             assert published <= {str(settings.http_port), str(getattr(settings, "grpc_port", None))}, name
+
+
+def test_routing_and_learning_read_one_coin_key_that_git_does_not_know() -> None:
+    secrets = yaml.safe_load(_VARIABLE.sub(r"\1", COMPOSE.read_text()))["secrets"]
+    for name in ("routing", "learning"):
+        [secret] = ours()[name]["secrets"]
+        assert ours()[name]["environment"]["STREAMLABEL_COIN_KEYS_FILE"] == f"/run/secrets/{secret}"
+        file = (COMPOSE.parent / secrets[secret]["file"]).resolve().relative_to(ROOT)
+        assert f"/{file}" in (ROOT / ".gitignore").read_text().splitlines()
+        assert f"> {file}" in COMPOSE.read_text(), "how it is made stands where it is needed"
 
 
 def test_ports_are_open_to_this_machine_only_and_once() -> None:
