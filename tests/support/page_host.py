@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from streamlabel.review.adapters.web.connect import REVIEW_SERVICE, connect_routes
-from streamlabel.review.adapters.web.page import page_routes
-from streamlabel.review.rules.hosts import AllowedHosts
+from streamlabel.runtime.web.hosts import AllowedHosts
+from streamlabel.runtime.web.page import page_routes
+from streamlabel.runtime.web.visitors import Visitors
 
 # Published under its address alone.
 UNNAMED = AllowedHosts()
+REVIEW_PAGE = "streamlabel.review.adapters.web"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -52,8 +54,9 @@ async def page_host(servicer: object, *, port: int = 0, hosts: AllowedHosts = UN
     """A PageHost that listens; `hosts` are the names under which it is published."""
     host = PageHost(servicer=servicer, port=port)
     app = web.Application(middlewares=[host._weather])
-    app.add_routes(page_routes(hosts))
-    app.add_routes(connect_routes(REVIEW_SERVICE, servicer, hosts))
+    visitors = Visitors(hosts, "STREAMLABEL_REVIEW_ALLOWED_HOSTS")
+    app.add_routes(page_routes(REVIEW_PAGE, visitors))
+    app.add_routes(connect_routes(REVIEW_SERVICE, servicer, visitors))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:

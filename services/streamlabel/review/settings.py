@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr, field_validator
 
-from streamlabel.review.rules.hosts import AllowedHosts
 from streamlabel.runtime.settings import MIB, CommaSeparated, GrpcSettings
+from streamlabel.runtime.web.hosts import AllowedHosts
 
 
 class ReviewSettings(GrpcSettings):

@@ -16,9 +16,7 @@ from streamlabel.review.adapters.postgres.past_answers import PostgresPastAnswer
 from streamlabel.review.adapters.postgres.schema import schema_settings, seal_key
 from streamlabel.review.adapters.projects import TableProjects
 from streamlabel.review.adapters.web.connect import CALL_LIMIT_S, REVIEW_SERVICE, connect_routes
-from streamlabel.review.adapters.web.page import page_routes
 from streamlabel.review.handler import DeskLimits, ReviewDesk
-from streamlabel.review.rules.hosts import AllowedHosts
 from streamlabel.review.rules.tokens import TokenSeal
 from streamlabel.review.settings import ReviewSettings
 from streamlabel.runtime.backoff import Backoff
@@ -30,11 +28,16 @@ from streamlabel.runtime.outbox import OutboxPublisher
 from streamlabel.runtime.postgres.database import Database, DatabaseSettings
 from streamlabel.runtime.postgres.sole import SoleComponent
 from streamlabel.runtime.process import Phase, Process
+from streamlabel.runtime.settings import env_key
 from streamlabel.runtime.stored_offsets import StoredOffsetConsumer
 from streamlabel.runtime.table import CompactedTable, TableRead
+from streamlabel.runtime.web.hosts import AllowedHosts
+from streamlabel.runtime.web.page import page_routes
+from streamlabel.runtime.web.visitors import Visitors
 from streamlabel.wire.flow import LABELS, REVIEW_TASKS, Names
 from streamlabel.wire.tables import project_table
 
+_PAGE = "streamlabel.review.adapters.web"
 _RETRY = Backoff(base_s=0.1, cap_s=5.0)
 
 # A gRPC client that sets nothing takes 4 MiB: what it cannot receive would stay leased for nobody.
@@ -131,9 +134,9 @@ async def _open_desk(
     process.add(Sweeper(leases, process.metrics, interval_s=settings.review_sweep_interval_s), Phase.RESOURCE)
     process.add(Gauges(board, projects, process.metrics, interval_s=settings.review_gauges_interval_s), Phase.RESOURCE)
     servicer = ReviewServicer(desk)
-    hosts = AllowedHosts.of(settings.review_allowed_hosts)
-    process.http.add_routes(page_routes(hosts))
-    process.http.add_routes(connect_routes(REVIEW_SERVICE, servicer, hosts), timeout_s=CALL_LIMIT_S)
+    visitors = Visitors(AllowedHosts.of(settings.review_allowed_hosts), env_key("review_allowed_hosts"))
+    process.http.add_routes(page_routes(_PAGE, visitors))
+    process.http.add_routes(connect_routes(REVIEW_SERVICE, servicer, visitors), timeout_s=CALL_LIMIT_S)
     grpc = GrpcServer(settings=settings, health=process.health, services={SERVICE_NAME: servicer.register})
     process.add(grpc, Phase.SERVER)
 

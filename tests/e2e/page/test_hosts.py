@@ -9,7 +9,7 @@ import pytest_asyncio
 from aiohttp import ClientSession, web
 from playwright.async_api import Browser, expect
 
-from streamlabel.review.rules.hosts import AllowedHosts
+from streamlabel.runtime.web.hosts import AllowedHosts
 from support.browser import chromium
 from support.page_host import PageHost, page_host
 from support.page_visitor import Visitor, eventually

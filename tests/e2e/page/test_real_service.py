@@ -14,7 +14,7 @@ from aiohttp import ClientError, ClientSession
 from playwright.async_api import Browser, expect
 
 from streamlabel.local.ports import choose
-from streamlabel.review.adapters.web.page import CONTENT_SECURITY_POLICY
+from streamlabel.runtime.web.page import CONTENT_SECURITY_POLICY
 from streamlabel.wire import labels, review_tasks
 from streamlabel.wire.flow import LABELS, REVIEW_TASKS
 from streamlabel.wire.headers import ingest_headers

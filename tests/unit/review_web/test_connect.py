@@ -17,7 +17,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 from streamlabel.errors import InvalidMessageError, TransientError
 from streamlabel.review.adapters.web.connect import REVIEW_SERVICE, connect_routes
-from streamlabel.review.rules.hosts import AllowedHosts
+from streamlabel.runtime.web.hosts import AllowedHosts
+from streamlabel.runtime.web.visitors import Visitors
 from streamlabel.v1 import review_service_pb2
 from support.page_host import page_host
 from support.page_samples import digit_png, digit_tasks, digits_project
@@ -25,6 +26,7 @@ from support.page_visitor import eventually
 from support.paper_desk import PaperDesk
 
 SERVICE = "streamlabel.v1.ReviewService"
+NOBODY_NAMED = Visitors(AllowedHosts(), "STREAMLABEL_REVIEW_ALLOWED_HOSTS")
 
 
 class Client:
@@ -59,13 +61,13 @@ async def desk() -> PaperDesk:
 
 
 async def test_every_unary_method_of_the_service_has_a_route() -> None:
-    paths = {route.path for route in connect_routes(REVIEW_SERVICE, PaperDesk(), AllowedHosts())}
+    paths = {route.path for route in connect_routes(REVIEW_SERVICE, PaperDesk(), NOBODY_NAMED)}
     assert paths == {f"/{SERVICE}/{method.name}" for method in REVIEW_SERVICE.methods}
 
 
 async def test_a_servicer_with_a_gap_is_refused_at_the_start() -> None:
     with pytest.raises(AttributeError, match="ListProjects"):
-        connect_routes(REVIEW_SERVICE, object(), AllowedHosts())
+        connect_routes(REVIEW_SERVICE, object(), NOBODY_NAMED)
 
 
 async def test_messages_travel_as_the_json_of_protobuf(desk: PaperDesk) -> None:

@@ -2,10 +2,10 @@
 
 Wiring mounts both on the process's HTTP server:
 
-    http.add_routes(page_routes(hosts))
-    http.add_routes(connect_routes(REVIEW_SERVICE, servicer, hosts), timeout_s=CALL_LIMIT_S)
+    http.add_routes(page_routes("streamlabel.review.adapters.web", visitors))
+    http.add_routes(connect_routes(REVIEW_SERVICE, servicer, visitors), timeout_s=CALL_LIMIT_S)
 
-Both refuse a request under a name that is not in `hosts` (rules/hosts.py says why); probes and metrics beside them answer
+Both refuse a request under a name that is not listed (runtime/web/hosts.py says why); probes and metrics beside them answer
 whoever asks.
 
 The payload of a task travels inside the JSON of LeaseTasks (bytes in base64) and has no address of its own: nothing

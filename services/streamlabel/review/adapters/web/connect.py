@@ -21,8 +21,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
 from streamlabel.errors import InvalidMessageError, TransientError
-from streamlabel.review.adapters.web.visitors import host_refusal, origin_refusal
-from streamlabel.review.rules.hosts import AllowedHosts
+from streamlabel.runtime.web.visitors import Visitors
 from streamlabel.v1 import review_service_pb2
 
 REVIEW_SERVICE: ServiceDescriptor = review_service_pb2.DESCRIPTOR.services_by_name["ReviewService"]
@@ -87,14 +86,14 @@ class CallContext:
         return f"http:{self._request.remote}"
 
 
-def connect_routes(service: ServiceDescriptor, servicer: object, hosts: AllowedHosts) -> list[web.RouteDef]:
+def connect_routes(service: ServiceDescriptor, servicer: object, visitors: Visitors) -> list[web.RouteDef]:
     """One route per unary method of `service`; each calls the method of that name on `servicer`.
 
-    A call under a name that is not in `hosts`, or from a page of another origin, is refused with PERMISSION_DENIED.
+    A call that is none of `visitors`', or from a page of another origin, is refused with PERMISSION_DENIED.
     Raises AttributeError where the servicer lacks a method, so that a gap shows at start and not at the first call.
     """
     return [
-        web.post(f"/{service.full_name}/{method.name}", _Call(method, servicer, hosts).serve)
+        web.post(f"/{service.full_name}/{method.name}", _Call(method, servicer, visitors).serve)
         for method in service.methods
         if not (method.client_streaming or method.server_streaming)
     ]
@@ -103,11 +102,11 @@ def connect_routes(service: ServiceDescriptor, servicer: object, hosts: AllowedH
 class _Call:
     """Serves one method over HTTP."""
 
-    def __init__(self, method: MethodDescriptor, servicer: object, hosts: AllowedHosts) -> None:
+    def __init__(self, method: MethodDescriptor, servicer: object, visitors: Visitors) -> None:
         self._method = method
         self._servicer: Any = servicer
         self._behaviour: Callable[[Any, Any], Awaitable[Any]] = getattr(servicer, method.name)
-        self._hosts = hosts
+        self._visitors = visitors
         self._request_class = GetMessageClass(method.input_type)
 
     async def serve(self, request: web.Request) -> web.Response:
@@ -141,7 +140,7 @@ class _Call:
         return leased
 
     def _refuse_strangers(self, request: web.Request) -> None:
-        refusal = host_refusal(request, self._hosts) or origin_refusal(request, self._hosts)
+        refusal = self._visitors.host_refusal(request) or self._visitors.origin_refusal(request)
         if refusal is not None:
             raise CallFailedError(grpc.StatusCode.PERMISSION_DENIED, refusal)
 

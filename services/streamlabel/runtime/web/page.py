@@ -1,4 +1,4 @@
-"""The files of the page, read once, served from memory under a policy that lets nothing in but themselves."""
+"""The files of a page, read once, served from memory under a policy that lets nothing in but themselves."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from importlib.resources.abc import Traversable
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from streamlabel.review.adapters.web.visitors import host_refusal
-from streamlabel.review.rules.hosts import AllowedHosts
+from streamlabel.runtime.web.visitors import Visitors
 
 # Scripts and styles only as files of ours; pictures also from blobs that the page makes; no page may frame this one.
 # With trusted types and no policy for them, no script can turn a string into markup, by whatever mistake.
@@ -59,16 +58,16 @@ class Asset:
     etag: str
 
 
-def page_routes(hosts: AllowedHosts) -> list[web.RouteDef]:
-    """`/` and every file of the page under `/assets/`, to be had under the names in `hosts`.
+def page_routes(package: str, visitors: Visitors, *, at: str = "/", assets_at: str = "/assets/") -> list[web.RouteDef]:
+    """The page in folder `static` of a package, with the look that all pages share, to be had by `visitors` only.
 
-    Reading the files is the only thing that touches the disk.
+    Its index.html is at `at`, every other file under `assets_at`. Reading the files is the only thing that touches the disk.
     """
-    assets = _load(resources.files(__package__) / "static", "")
+    assets = _load(resources.files(__package__) / "look", "") | _load(resources.files(package) / "static", "")
     index = assets.pop("index.html")
     return [
-        web.get("/", _serving(index, hosts)),
-        *(web.get(f"/assets/{path}", _serving(asset, hosts)) for path, asset in sorted(assets.items())),
+        web.get(at, _serving(index, visitors)),
+        *(web.get(f"{assets_at}{path}", _serving(asset, visitors)) for path, asset in sorted(assets.items())),
     ]
 
 
@@ -86,9 +85,9 @@ def _load(folder: Traversable, prefix: str) -> dict[str, Asset]:
     return assets
 
 
-def _serving(asset: Asset, hosts: AllowedHosts) -> Handler:
+def _serving(asset: Asset, visitors: Visitors) -> Handler:
     async def serve(request: web.Request) -> web.Response:
-        if refusal := host_refusal(request, hosts):
+        if refusal := visitors.host_refusal(request):
             return web.Response(status=403, text=f"{refusal}\n", headers={"Cache-Control": "no-store"})
         headers = PAGE_HEADERS | {"ETag": f'"{asset.etag}"'}
         if any(match.value in (asset.etag, "*") for match in request.if_none_match or ()):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from streamlabel.errors import ConfigurationError
-from streamlabel.review.rules.hosts import AllowedHosts
 from streamlabel.review.settings import ReviewSettings
 from streamlabel.runtime.settings import load_settings
+from streamlabel.runtime.web.hosts import AllowedHosts
 
 NONE_LISTED = AllowedHosts()
 LISTED = AllowedHosts.of(["label.example.org", "Team.Example.COM."])
