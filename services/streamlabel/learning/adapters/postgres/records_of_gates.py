@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from streamlabel.learning.adapters.postgres.chain import ChainedTransition
+from streamlabel.gate.chain import ChainedTransition
 from streamlabel.runtime.postgres.database import Database
 from streamlabel.wire.gates import join_gate
 

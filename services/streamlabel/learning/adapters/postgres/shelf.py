@@ -13,7 +13,8 @@ from typing import Any
 import asyncpg
 
 from streamlabel.errors import TransientError
-from streamlabel.learning.adapters.postgres.chain import FIRST, chained
+from streamlabel.gate.chain import FIRST
+from streamlabel.learning.adapters.postgres.chain import chained
 from streamlabel.learning.ports import Page, Shelved, ShelvedBook
 from streamlabel.learning.rules.book import Audit
 from streamlabel.learning.rules.events import UNKNOWN_CLASS

@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from streamlabel.errors import TransientError
-from streamlabel.learning.adapters.postgres.chain import ChainedTransition
+from streamlabel.gate.chain import ChainedTransition
 from streamlabel.learning.adapters.postgres.records_of_gates import GateRecords
 from streamlabel.runtime.http import error_response
 

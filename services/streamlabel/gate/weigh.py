@@ -1,0 +1,75 @@
+"""What a gate has to go by: each prediction's score and coin, for a whole batch at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from streamlabel.core.control import Gate
+from streamlabel.core.decision import DecisionReason
+from streamlabel.core.prediction import Prediction
+from streamlabel.core.project import CertifiedPolicy, Project
+from streamlabel.gate.coin_keys import CoinKeys
+from streamlabel.gate.published import PublishedGate, score_all
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A gate that counts for this prediction, its score under that gate's scorer, and the coin of its record."""
+
+    gate: Gate
+    score: float
+    coin: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unweighed:
+    """No gate counts for this prediction; why, and which one might have."""
+
+    reason: DecisionReason = DecisionReason.NO_GATE
+    gate_id: str = ""
+
+
+def weigh(
+    predictions: Sequence[Prediction],
+    project: Project,
+    published: PublishedGate | None,
+    keys: CoinKeys,
+    now: datetime,
+) -> list[Weighed | Unweighed]:
+    """For each prediction what the project's latest gate, `published`, has to go by; `now` says only whether it has expired."""
+    if published is None:
+        return [Unweighed()] * len(predictions)
+    gate = published.gate
+    none: Weighed | Unweighed = Unweighed(gate_id=gate.gate_id)
+    if not _counts(gate, project, now):
+        return [none] * len(predictions)
+    if gate.coin_key_id not in keys:
+        return [Unweighed(DecisionReason.NO_COIN_KEY, gate.gate_id)] * len(predictions)
+    weighed = [none] * len(predictions)
+    rows = [row for row, each in enumerate(predictions) if _is_of(each, gate)]
+    places = {name: place for place, name in enumerate(project.taxonomy.names)}
+    scores = score_all(published.scorer, [predictions[row] for row in rows], places)
+    for row, score in zip(rows, scores, strict=True):
+        if score is not None:
+            coin = keys.toss(gate.coin_key_id, predictions[row].record.key.encode())
+            weighed[row] = Weighed(gate, score, coin)
+    return weighed
+
+
+def _counts(gate: Gate, project: Project, now: datetime) -> bool:
+    """Whether the gate promises what the project asks for, now and under its present taxonomy."""
+    policy, taxonomy = project.policy, project.taxonomy
+    return (
+        isinstance(policy, CertifiedPolicy)
+        and gate.alpha <= policy.alpha
+        and gate.delta <= policy.delta
+        and (gate.expires_at is None or now < gate.expires_at)
+        and gate.taxonomy_version == taxonomy.version
+        and gate.class_count == len(taxonomy.names)
+    )
+
+
+def _is_of(prediction: Prediction, gate: Gate) -> bool:
+    return prediction.model_version == gate.model_version and prediction.model_name == gate.model_name
