@@ -16,16 +16,18 @@ from rich.text import Text
 
 from streamlabel.cli.connection import Connection, DataDirOption, KafkaOption, TopicPrefixOption, connect, run
 from streamlabel.cli.dead_letter_box import DeadLetterBox, Letter, Replay
+from streamlabel.cli.dead_letter_names import box_topics, id_of, parse_id, replayable
 from streamlabel.core.nearest import did_you_mean
 from streamlabel.errors import ConfigurationError, StreamlabelError
-from streamlabel.v1 import prediction_pb2, record_pb2, review_pb2
-from streamlabel.wire.flow import PREDICTIONS, RECORDS, REVIEW_TASKS, Names
+from streamlabel.v1 import label_pb2, prediction_pb2, record_pb2, review_pb2
+from streamlabel.wire.flow import LABELS, PREDICTIONS, RECORDS, REVIEW_TASKS, Names
 
 _SHOWN_BYTES = 512
 _MESSAGES: dict[str, Callable[[], Message]] = {
     RECORDS.noun: record_pb2.Record,
     PREDICTIONS.noun: prediction_pb2.Prediction,
     REVIEW_TASKS.noun: review_pb2.ReviewTask,
+    LABELS.noun: label_pb2.Label,
 }
 
 TopicOption = Annotated[
@@ -39,7 +41,9 @@ ReasonOption = Annotated[
 ]
 StageOption = Annotated[
     str | None,
-    typer.Option("--stage", help="Only those of this stage: inference, routing or review.", show_default=False),
+    typer.Option(
+        "--stage", help="Only those of this stage: inference, routing, review or learning.", show_default=False
+    ),
 ]
 
 
@@ -74,14 +78,14 @@ def list_(
       streamlabel dead-letters list --stage inference --reason UNKNOWN_PROJECT --json
     """
     connection = connect(data_dir, kafka, topic_prefix)
-    boxes = _boxes(connection.names, topic, stage)
+    boxes = box_topics(connection.names, topic, stage)
 
     waiting = [letter for letter in run(_letters(connection, boxes)) if everything or not letter.replayed]
     found = [letter for letter in waiting if reason in (None, _reason(letter))]
     found.sort(key=lambda letter: letter.message.timestamp_ms)
     if as_json:
         for letter in found[-limit:]:
-            typer.echo(orjson.dumps(_facts(letter)).decode())
+            typer.echo(orjson.dumps(_facts(letter, connection.names)).decode())
         if not found and (hint := _nothing(reason, waiting)):
             typer.echo(hint, err=True)
         return
@@ -89,7 +93,7 @@ def list_(
         typer.echo(_nothing(reason, waiting) or "no dead letters", err=True)
         return
     console = Console(highlight=False)
-    for line in _lines(found[-limit:], console.width):
+    for line in _lines(found[-limit:], console.width, connection.names):
         console.print(line)
     if len(found) > limit:
         typer.echo(f"{len(found) - limit} older ones are not shown; --limit shows more", err=True)
@@ -114,7 +118,7 @@ def show(
       streamlabel dead-letters show inference/3/1042 --raw > message.bin
     """
     connection = connect(data_dir, kafka, topic_prefix)
-    name, partition, offset = _parse_id(letter_id, connection.names)
+    name, partition, offset = parse_id(letter_id, connection.names)
     letters = run(DeadLetterBox(connection.broker(), name).letters())
     here = (partition, offset)
     letter = next((each for each in letters if (each.message.partition, each.message.offset) == here), None)
@@ -125,7 +129,10 @@ def show(
     if raw:
         sys.stdout.buffer.write(letter.message.value)
         return
-    facts = _facts(letter) | {"headers": _headers(letter), "content": _content(letter, connection.names)}
+    facts = _facts(letter, connection.names) | {
+        "headers": _headers(letter),
+        "content": _content(letter, connection.names),
+    }
     if as_json:
         typer.echo(orjson.dumps(facts).decode())
         return
@@ -151,7 +158,7 @@ def replay(
     """Send dead letters back to the topic and partition they came from: bytes, key and headers as they were.
 
     Each goes back once: a replay that is repeated or killed doubles nothing. Mend the cause first (apply the project,
-    say), or they come back as new dead letters.
+    say), or they come back as new dead letters. Those of learning stay where they are: what it reads is work of others.
 
     Examples:
 
@@ -162,8 +169,9 @@ def replay(
     if not (ids or topic or stage or reason or everything):
         raise ConfigurationError("say which: ids, --stage, --reason, --topic, or --all for every letter that waits")
     connection = connect(data_dir, kafka, topic_prefix)
-    wanted = {_parse_id(each, connection.names) for each in ids or ()}
-    boxes = sorted({name for name, _, _ in wanted}) if wanted else _boxes(connection.names, topic, stage)
+    wanted = {parse_id(each, connection.names) for each in ids or ()}
+    named = sorted({name for name, _, _ in wanted}) if wanted else box_topics(connection.names, topic, stage)
+    boxes = replayable(connection.names, named, chosen=bool(wanted or topic or stage))
 
     def chosen(letter: Letter) -> bool:
         message = letter.message
@@ -187,7 +195,7 @@ def replay(
         letters = run(_letters(connection, boxes))
         if hint := _nothing(reason, [letter for letter in letters if not letter.replayed]):
             typer.echo(hint, err=True)
-    _tell(done, dry_run=dry_run, as_json=as_json)
+    _tell(done, connection.names, dry_run=dry_run, as_json=as_json)
 
 
 async def _letters(connection: Connection, boxes: Sequence[str]) -> list[Letter]:
@@ -202,55 +210,27 @@ def _nothing(reason: str | None, waiting: Sequence[Letter]) -> str:
     return f"no dead letter has reason {reason}; {did_you_mean(reason, reasons) or 'there are ' + ', '.join(reasons)}"
 
 
-def _tell(done: Sequence[Replay], *, dry_run: bool, as_json: bool) -> None:
+def _tell(done: Sequence[Replay], names: Names, *, dry_run: bool, as_json: bool) -> None:
     replayed = [letter for each in done for letter in each.replayed]
     stuck = [pair for each in done for pair in each.stuck]
     if as_json:
         report = {
-            "replayed": [_id(letter) for letter in replayed],
-            "stuck": {_id(letter): why for letter, why in stuck},
+            "replayed": [id_of(letter.message, names) for letter in replayed],
+            "stuck": {id_of(letter.message, names): why for letter, why in stuck},
             "dry_run": dry_run,
         }
         typer.echo(orjson.dumps(report).decode())
     else:
         for letter in replayed:
-            typer.echo(f"{'would send' if dry_run else 'sent'} {_id(letter)} back to {_origin(letter)}")
+            typer.echo(
+                f"{'would send' if dry_run else 'sent'} {id_of(letter.message, names)} back to {_origin(letter)}"
+            )
         if not replayed and not stuck:
             typer.echo("nothing to send back", err=True)
         for letter, why in stuck:
-            typer.echo(f"{_id(letter)} cannot go back: {why}", err=True)
+            typer.echo(f"{id_of(letter.message, names)} cannot go back: {why}", err=True)
     if stuck:
         raise StreamlabelError(f"{len(stuck)} dead letters cannot go back")
-
-
-def _boxes(names: Names, topic: str | None, stage: str | None) -> list[str]:
-    if topic is not None:
-        return [topic]
-    stages = dict(_stages(names))
-    if stage is None:
-        return list(stages.values())
-    if stage not in stages:
-        raise ConfigurationError(f"{stage!r} is no stage with dead letters; there are {', '.join(stages)}")
-    return [stages[stage]]
-
-
-def _stages(names: Names) -> Iterator[tuple[str, str]]:
-    """Each stage with its dead-letter topic."""
-    for topic in names.dead_letters():
-        yield topic.removesuffix(".dead-letter").rpartition("-")[2], topic
-
-
-def _parse_id(letter_id: str, names: Names) -> tuple[str, int, int]:
-    parts = letter_id.split("/")
-    if len(parts) != 3 or not (parts[1].isdigit() and parts[2].isdigit()):
-        raise ConfigurationError(f"{letter_id!r} is no id of a dead letter: STAGE/PARTITION/OFFSET, as `list` shows it")
-    return dict(_stages(names)).get(parts[0], parts[0]), int(parts[1]), int(parts[2])
-
-
-def _id(letter: Letter) -> str:
-    message = letter.message
-    box = letter.stage if letter.stage and message.topic.endswith(f"-{letter.stage}.dead-letter") else message.topic
-    return f"{box}/{message.partition}/{message.offset}"
 
 
 def _reason(letter: Letter) -> str:
@@ -265,11 +245,11 @@ def _origin(letter: Letter) -> str:
     return f"{letter.origin.topic}[{letter.origin.partition}]" if letter.origin else "unknown"
 
 
-def _facts(letter: Letter) -> dict[str, Any]:
+def _facts(letter: Letter, names: Names) -> dict[str, Any]:
     message = letter.message
     origin = letter.origin
     return {
-        "id": _id(letter),
+        "id": id_of(letter.message, names),
         "key": _key(letter),
         "reason": _reason(letter),
         "detail": letter.detail,
@@ -282,13 +262,13 @@ def _facts(letter: Letter) -> dict[str, Any]:
     }
 
 
-def _lines(letters: Sequence[Letter], width: int) -> Iterator[Text]:
+def _lines(letters: Sequence[Letter], width: int, names: Names) -> Iterator[Text]:
     """A heading, and of each letter two lines at most, cut where the terminal ends: what it is, and why it died."""
     rows = [[Text(heading, "bold") for heading in ("id", "died at (UTC)", "reason", "key")]]
     for letter in letters:
         died_at = datetime.fromtimestamp(letter.message.timestamp_ms / 1000, UTC).strftime("%m-%d %H:%M:%S")
         reason = _reason(letter) + (" (replayed)" if letter.replayed else "")
-        rows.append([Text(_visible(cell)) for cell in (_id(letter), died_at, reason, _key(letter))])
+        rows.append([Text(_visible(cell)) for cell in (id_of(letter.message, names), died_at, reason, _key(letter))])
     widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
     for row, detail in zip(rows, ("", *(letter.detail for letter in letters)), strict=True):
         for cell, cell_width in zip(row[:-1], widths, strict=False):
@@ -306,7 +286,7 @@ def _headers(letter: Letter) -> dict[str, str]:
 def _content(letter: Letter, names: Names) -> Any:
     """The message as JSON where it is one of ours and whole; else its first bytes, escaped."""
     value = letter.message.value
-    nouns = {names.topic(spec): spec.noun for spec in (RECORDS, PREDICTIONS, REVIEW_TASKS)}
+    nouns = {names.topic(spec): spec.noun for spec in (RECORDS, PREDICTIONS, REVIEW_TASKS, LABELS)}
     noun = nouns.get(letter.origin.topic) if letter.origin else None
     if noun is not None and value:
         message = _MESSAGES[noun]()

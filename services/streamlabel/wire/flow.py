@@ -46,20 +46,23 @@ TOPICS = (RECORDS, PREDICTIONS, REVIEW_TASKS, LABELS, PROJECTS, GATES, RELEASES)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A service's place in the flow: topics it works off, tables it follows, topics it writes."""
+    """A service's place in the flow: topics it works off, tables it follows, topics it writes.
+
+    One that looks on reads what is other stages' work, or the product: nothing goes back to those topics for its sake.
+    """
 
     service: str
     consumes: tuple[TopicSpec, ...]
     follows: tuple[TopicSpec, ...]
     produces: tuple[TopicSpec, ...]
+    looks_on: bool = False
 
 
 INGEST = Stage("ingest", (), (PROJECTS,), (RECORDS,))
 INFERENCE = Stage("inference", (RECORDS,), (PROJECTS, RELEASES), (PREDICTIONS,))
 ROUTING = Stage("routing", (PREDICTIONS,), (PROJECTS, GATES), (LABELS, REVIEW_TASKS))
 REVIEW = Stage("review", (REVIEW_TASKS,), (PROJECTS,), (LABELS,))
-
-LEARNING = Stage("learning", (PREDICTIONS, REVIEW_TASKS, LABELS), (PROJECTS, RELEASES), (GATES,))
+LEARNING = Stage("learning", (PREDICTIONS, REVIEW_TASKS, LABELS), (PROJECTS, RELEASES), (GATES,), looks_on=True)
 
 FLOW = (INGEST, INFERENCE, ROUTING, REVIEW, LEARNING)
 
