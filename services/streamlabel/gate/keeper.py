@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from streamlabel.core.control import GateState
 from streamlabel.gate.alarm import HarmAlarm
-from streamlabel.gate.binomial import least_count
+from streamlabel.gate.binomial import least_count, p_value
 from streamlabel.gate.disagreement import BEFORE, EVERY, SCALES, compare_answers
 from streamlabel.gate.drift import InputWatch
 from streamlabel.gate.expansion import Expansion
@@ -34,6 +34,8 @@ from streamlabel.gate.sequence import Certificate, Grid, Tally, certify_region, 
 CLOSED = math.inf
 # Where hardly anything can pass, this share of the stream is what evidence is gathered for.
 _LEAST_SHARE = 0.04
+# A certificate is kept against a smaller one while chance alone would show so few errors, were the rate alpha, so seldom.
+_DOUBT = 0.04
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,15 +181,16 @@ class Keeper:
     def look(self) -> None:
         """A planned look: a new scorer is fitted if that is due, and all evidence is tested under it.
 
-        A certificate that lets as much pass or more takes the place of the one before. Otherwise that one stays, and the scorer
-        that it is about, until its time is over or recent evidence speaks against it: a look that finds less, or nothing, by bad
-        luck says nothing against what was certified.
+        Where nothing new can be certified, the certificate stays, and the scorer that it is about, until its time is over or recent
+        evidence speaks against it: a look that fails by bad luck says nothing against what was certified. It stays also where less
+        could be certified now, if recent evidence bears it out.
         """
         self._looked = self.place
         self.ledger.looked()
         known, before = self.certificate, (self.scorer, self._taught)
         # Asked before there is another scorer: the certificate is about this one.
         sound = known is not None and self._is_sound(known)
+        borne_out = known is not None and sound and self._is_borne_out(known)
         fitted = self._refit()
         found = self._test()
         if known is None or not sound:
@@ -197,7 +200,7 @@ class Keeper:
                 # The stream need not be another one: what is known stays, and more is asked for.
                 self.state, self.certificate = GateState.SUSPENDED, None
                 self._tell(self.state, "the evidence supports it no longer")
-        elif found is not None and found.share >= known.share:
+        elif found is not None and (found.share >= known.share or not borne_out):
             self._certify(found)
         elif fitted:
             self._take(*before)
@@ -226,6 +229,14 @@ class Keeper:
             return False
         inside = evidence.scores >= certificate.threshold
         return bool(evidence.wrong[inside].sum() <= self.policy.alpha * inside.sum())
+
+    def _is_borne_out(self, certificate: Certificate) -> bool:
+        """Whether recent evidence, by itself, makes the certificate more likely than not to be right, and by a margin."""
+        evidence = self._evidence(certificate.share)
+        if evidence is None:
+            return False
+        inside = evidence.scores >= certificate.threshold
+        return bool(p_value(int(evidence.wrong[inside].sum()), int(inside.sum()), self.policy.alpha) <= _DOUBT)
 
     def _likely_share(self, grid: Grid, expected: npt.NDArray[np.float64] | None) -> float:
         """The share of the stream that may come to be certified, as far as the model of errors knows; it never saw the evidence."""

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -15,6 +16,7 @@ from streamlabel.cli.demo import dashboard
 from streamlabel.cli.demo.annotators import Annotator, Habits
 from streamlabel.cli.demo.checker import ReadLabel, judge
 from streamlabel.cli.demo.digit_stream import DigitStream
+from streamlabel.cli.demo.gate_source import GateView
 from streamlabel.cli.demo.ledger import Ledger, Rate, percentile
 from streamlabel.cli.demo.report import report
 from streamlabel.cli.demo.sender import Sender
@@ -317,7 +319,15 @@ async def test_a_door_that_refuses_the_first_digit_is_an_error() -> None:
 # --- what is shown ---
 
 
-def moment(queue: QueueStats | None = None, processes: dict[str, ProcessState] | None = None):
+GATE = GateView(state="certified", threshold=0.91, count=140, errors=1, bound=0.034, evidence=300, answers_needed=0)
+COLD = GateView(state="cold", threshold=None, count=0, errors=0, bound=1.0, evidence=20, answers_needed=98)
+
+
+def moment(
+    queue: QueueStats | None = None,
+    processes: dict[str, ProcessState] | None = None,
+    gate: GateView | None = None,
+):
     ledger = Ledger()
     for number in range(4):
         ledger.send(f"r{number}", 10.0)
@@ -331,6 +341,7 @@ def moment(queue: QueueStats | None = None, processes: dict[str, ProcessState] |
         started_s=10.0,
         wanted=4,
         queue=queue,
+        gate=gate,
         processes=processes or {"kafka": ProcessState(phase=ProcessPhase.READY)},
     )
 
@@ -348,6 +359,11 @@ def test_a_moment_in_one_line() -> None:
     ):
         assert part in line
     assert "queue unknown" in dashboard.line(moment())
+    assert "gate unknown" in dashboard.line(moment())
+    assert "gate cold, 98 answers wanted" in dashboard.line(moment(gate=COLD))
+    assert "gate certified, error at most 3.4 %" in dashboard.line(moment(gate=GATE))
+    hopeless = replace(COLD, answers_needed=None)
+    assert "gate cold, no number would do" in dashboard.line(moment(gate=hopeless))
 
 
 def test_what_ails_is_told() -> None:
@@ -386,10 +402,12 @@ def test_the_screen_fits_and_says_the_same(width: int) -> None:
 
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     queue = QueueStats(project="digits", open_tasks=1234, leased_tasks=5, answers_per_minute=60)
-    console.print(dashboard.screen(moment(queue), page_url="http://127.0.0.1:18082/", hint="Ctrl-C", width=width))
+    console.print(
+        dashboard.screen(moment(queue, gate=GATE), page_url="http://127.0.0.1:18082/", hint="Ctrl-C", width=width)
+    )
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= width
-    for part in ("1,234", "33.33 % (1)", "http://127.0.0.1:18082/", "Ctrl-C", "4 of 4"):
+    for part in ("1,234", "33.33 % (1)", "http://127.0.0.1:18082/", "Ctrl-C", "4 of 4", "1 wrong of 140", "3.4 %"):
         assert part in text
 
 

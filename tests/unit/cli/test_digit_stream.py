@@ -95,3 +95,22 @@ def test_run_names_never_repeat_and_are_legal(digits: Digits) -> None:
     assert len(names) == 1000
     with pytest.raises(ConfigurationError, match="no name of a run"):
         DigitStream("demo", digits, [1], project="digits")
+
+
+def test_a_stream_that_turns_is_the_same_until_it_does(digits: Digits) -> None:
+    steady = DigitStream(RUN, digits, range(10, 30), project="digits", distorted=True)
+    turning = DigitStream(RUN, digits, range(10, 30), project="digits", distorted=True, turned_from=7)
+    same = [(pixels(steady.record(number)) == pixels(turning.record(number))).all() for number in range(14)]
+    assert same == [True] * 7 + [False] * 7
+    assert not any(
+        np.array_equal(
+            pixels(steady.record(number)),
+            pixels(DigitStream(RUN, digits, range(10, 30), project="digits").record(number)),
+        )
+        for number in range(7)
+    )
+    assert [turning.truth(turning.record_id(number)) for number in range(14)] == [
+        steady.truth(steady.record_id(number)) for number in range(14)
+    ]
+    assert turning.number(turning.record_id(9)) == 9
+    assert turning.number("digit-ba9876543210-00000009") is None

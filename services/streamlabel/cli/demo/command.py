@@ -34,6 +34,9 @@ def demo(
             "--endless", help="Never stop: past the 4,000 each digit comes again, written a little differently."
         ),
     ] = False,
+    drift: Annotated[
+        bool, typer.Option("--drift", help="Turn all digits by 35 degrees from the middle on: the gate must notice.")
+    ] = False,
     rate: Annotated[float, typer.Option(min=0, help="Digits a second; 0: as fast as it goes.")] = _DEFAULT_PER_SECOND,
     annotators: Annotated[
         int, typer.Option(min=0, max=200, help="Simulated people; 0 leaves the answers to you, in the browser.")
@@ -63,7 +66,7 @@ def demo(
         typer.Option(help="Folder with project, model and split.  [default: examples/digits]", show_default=False),
     ] = None,
 ) -> None:
-    """Watch handwritten digits stream in, a model label the sure ones, and people the rest.
+    """Watch handwritten digits stream in, a model label those where its error is certified to be small, and people the rest.
 
     Starts the embedded stack unless it runs already. The page, where you label yourself, is named on the screen.
 
@@ -78,9 +81,13 @@ def demo(
       streamlabel demo --endless --annotators 0
 
       streamlabel demo --records 3000 --exit --report report.json
+
+      streamlabel demo --records 20000 --drift --exit
     """
     if endless and (records is not None or exit_when_done):
         raise ConfigurationError("--endless never ends: it does not go with --records or --exit")
+    if endless and drift:
+        raise ConfigurationError("--drift changes the stream in its middle: --endless has none; say --records N")
     if report_file is not None and not report_file.absolute().parent.is_dir():
         raise ConfigurationError(f"the report {report_file} cannot be written: there is no folder {report_file.parent}")
     began_s = time.monotonic()
@@ -90,6 +97,7 @@ def demo(
     options = DemoOptions(
         records=records,
         endless=endless,
+        drift=drift,
         per_second=rate,
         annotators=annotators,
         annotator_error=annotator_error,

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from streamlabel.cli.demo.gate_source import GateView
 from streamlabel.cli.demo.situation import Situation, SourceView
 
 _WIDE = 128
@@ -26,6 +27,7 @@ def line(moment: Situation) -> str:
         f"sent {moment.sent:,} ({moment.sent_per_s:,.0f}/s)",
         f"labelled {moment.labelled:,} ({moment.labelled_per_s:,.0f}/s)",
         f"by model {share(moment.model_share)}",
+        f"gate {gate_words(moment.gate)}",
         queue,
         f"wrong: model {share(moment.model.error, 2)} people {share(moment.human.error, 2)}",
         f"latency p50 {span_ms(moment.model.p50_ms)} p99 {span_ms(moment.model.p99_ms)}",
@@ -42,13 +44,14 @@ def news(told: Mapping[str, str], moment: Situation) -> list[str]:
 
 def screen(moment: Situation, *, page_url: str, hint: str, width: int) -> RenderableType:
     """The moment as a picture of the whole flow."""
-    panels = [_stream(moment), _labels(moment), _truth(moment), _queue(moment)]
-    columns = 2 if width < _WIDE else 4
+    panels = [_stream(moment), _labels(moment), _gate(moment), _truth(moment), _queue(moment)]
+    columns = 2 if width < _WIDE else 5
     grid = Table.grid(expand=True)
     for _ in range(columns):
         grid.add_column(ratio=1)
     for first in range(0, len(panels), columns):
-        grid.add_row(*panels[first : first + columns])
+        row = panels[first : first + columns]
+        grid.add_row(*row, *[""] * (columns - len(row)))
     title = Text("Streamlabel", style="bold") + Text("  handwritten digits, labelled as they come", style="dim")
     where = Text("Label yourself: ", style="bold") + Text(page_url, style=f"underline link {page_url}")
     return Group(title, grid, _health(moment), where, Text(hint, style="dim"))
@@ -72,6 +75,32 @@ def _labels(moment: Situation) -> Panel:
     ]
     bar = ProgressBar(total=1.0, completed=moment.model_share or 0.0, complete_style="green", finished_style="green")
     return _panel("Labels", Group(_facts(rows), bar), "green")
+
+
+def _gate(moment: Situation) -> Panel:
+    gate = moment.gate
+    if gate is None:
+        return _panel("Gate", Align.center(Text("the learning service does not answer", style="red")), "blue")
+    rows = [
+        ("state", gate.state),
+        ("passes from", "–" if gate.threshold is None else f"{gate.threshold:.3f}"),
+        ("evidence", f"{gate.errors:,} wrong of {gate.count:,}" if gate.count else f"{gate.evidence:,} answers"),
+        ("error at most", f"{share(gate.bound, 1)}" if gate.count else _wanted(gate)),
+    ]
+    return _panel("Gate", _facts(rows), "blue")
+
+
+def gate_words(gate: GateView | None) -> str:
+    """How the gate stands, in a few words."""
+    if gate is None:
+        return "unknown"
+    if gate.count:
+        return f"{gate.state}, error at most {share(gate.bound, 1)}"
+    return f"{gate.state}, {_wanted(gate)}"
+
+
+def _wanted(gate: GateView) -> str:
+    return "no number would do" if gate.answers_needed is None else f"{gate.answers_needed:,} answers wanted"
 
 
 def _truth(moment: Situation) -> Panel:
@@ -104,7 +133,7 @@ def _health(moment: Situation) -> Text:
         for name, why in moment.ailing.items():
             text += Text(f"● {name}: {why}  ", style="red")
     else:
-        text += Text("● Kafka, Triton, PostgreSQL and four services are well  ", style="green")
+        text += Text("● Kafka, Triton, PostgreSQL and five services are well  ", style="green")
     if moment.restarts:
         text += Text(f"{moment.restarts} restarts  ", style="yellow")
     if moment.rejected:

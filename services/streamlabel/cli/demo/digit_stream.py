@@ -28,6 +28,8 @@ _RECORD_ID = re.compile(r"digit-([0-9a-f]{12})-(\d{8})")
 _MAX_TURN_DEGREES = 10.0
 _MAX_SHIFT_PIXELS = 1.5
 _MAX_SCALE = 0.08
+# A scanner that somebody knocked: most digits can still be read, by a person.
+_DRIFT_DEGREES = 35.0
 
 
 def new_run_name() -> str:
@@ -46,13 +48,28 @@ def held_out(digits: Digits, split_file: Path) -> list[int]:
 
 
 class DigitStream:
-    """Record number n of a run, for every n: the held-out digits in a shuffled order, then over again, each time distorted anew."""
+    """Record number n of a run, for every n: the held-out digits in a shuffled order, then over again, each time distorted anew.
 
-    def __init__(self, run: str, digits: Digits, rows: Collection[int], *, project: str) -> None:
+    With `distorted` they are from the first round on: a stream that is to look the same from beginning to end. From record
+    `turned_from` on all are turned by 35 degrees besides.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        digits: Digits,
+        rows: Collection[int],
+        *,
+        project: str,
+        distorted: bool = False,
+        turned_from: int | None = None,
+    ) -> None:
         if not RUN_NAME.fullmatch(run):
             raise ConfigurationError(f"{run!r} is no name of a run: 12 hexadecimal digits")
         self.run = run
         self.project = project
+        self.turned_from = turned_from
+        self._distorted = distorted
         self._digits = digits
         self._rows = sorted(rows)
         self._orders: dict[tuple[str, int], np.ndarray] = {}
@@ -70,14 +87,21 @@ class DigitStream:
     def record(self, number: int) -> Record:
         """Record `number`, ready for the door."""
         data = self._png(self._row(self.run, number))
-        if number >= self.distinct:
-            data = _distorted(data, _generator(self.run, "distortion", number))
+        turned = self.turned_from is not None and number >= self.turned_from
+        if turned or self._distorted or number >= self.distinct:
+            degrees = _DRIFT_DEGREES if turned else 0.0
+            data = _distorted(data, _generator(self.run, "distortion", number), degrees)
         payload = ImagePayload(data, "image/png")
         return Record(
             key=RecordKey(project=self.project, record_id=self.record_id(number)),
             payload=payload,
             content_hash=content_hash(payload, {}),
         )
+
+    def number(self, record_id: str) -> int | None:
+        """Which record of this run it is; None for a record of another run, or of none."""
+        match = _RECORD_ID.fullmatch(record_id)
+        return int(match[2]) if match is not None and match[1] == self.run else None
 
     def truth(self, record_id: str) -> str | None:
         """The class that is right, for a record of this run or any other; None for a record that no run made."""
@@ -105,10 +129,10 @@ def _generator(run: str, what: str, number: int) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(seed, "big"))
 
 
-def _distorted(png: bytes, chance: np.random.Generator) -> bytes:
-    """The digit turned, shifted and scaled a little, as another hand might have written it."""
+def _distorted(png: bytes, chance: np.random.Generator, degrees: float) -> bytes:
+    """The digit turned by `degrees`, and turned, shifted and scaled a little, as another hand might have written it."""
     image = Image.open(io.BytesIO(png))
-    angle = np.deg2rad(chance.uniform(-_MAX_TURN_DEGREES, _MAX_TURN_DEGREES))
+    angle = np.deg2rad(degrees + chance.uniform(-_MAX_TURN_DEGREES, _MAX_TURN_DEGREES))
     scale = 1 + chance.uniform(-_MAX_SCALE, _MAX_SCALE)
     shift_x, shift_y = chance.uniform(-_MAX_SHIFT_PIXELS, _MAX_SHIFT_PIXELS, size=2)
     cosine, sine = np.cos(angle) / scale, np.sin(angle) / scale

@@ -10,11 +10,12 @@ from pathlib import Path
 class DemoOptions:
     """`records` None: each held-out digit once, or without end. `per_second` 0: as fast as it goes.
 
-    `annotators` 0: people answer in the browser.
+    `annotators` 0: people answer in the browser. `drift`: from the middle of the records on all digits are turned.
     """
 
     records: int | None
     endless: bool
+    drift: bool
     per_second: float
     annotators: int
     annotator_error: float

@@ -16,6 +16,7 @@ from rich.live import Live
 from streamlabel.cli.connection import connect, run
 from streamlabel.cli.demo import dashboard, scene
 from streamlabel.cli.demo.digit_stream import DigitStream, held_out, new_run_name
+from streamlabel.cli.demo.gate_story import gate_lines, gate_report
 from streamlabel.cli.demo.options import DemoOptions
 from streamlabel.cli.demo.report import report, write
 from streamlabel.cli.demo.show import Outcome, Show
@@ -23,6 +24,7 @@ from streamlabel.cli.demo.situation import Situation
 from streamlabel.cli.rich_progress import RichProgress
 from streamlabel.core.label import LabelSource
 from streamlabel.errors import StreamlabelError
+from streamlabel.local.datasets import Digits
 from streamlabel.local.kafka import KafkaServer
 from streamlabel.local.options import StackOptions
 from streamlabel.local.places import DataDir
@@ -47,12 +49,21 @@ def perform(options: DemoOptions, example_folder: Path | None, data: DataDir, be
         rows = held_out(digits, example.split_file)
         if options.records is None and not options.endless:
             options = dataclasses.replace(options, records=len(rows))
-        stream = DigitStream(new_run_name(), digits, rows, project=example.project().name)
+        stream = _stream(options, digits, rows, project=example.project().name)
         _conclude(run(_perform(options, example, data, stream, began_s, farewell)))
     except KeyboardInterrupt:
         typer.echo(f"\n{farewell.words()}")
         if options.exit_when_done:
             raise
+
+
+def _stream(options: DemoOptions, digits: Digits, rows: list[int], *, project: str) -> DigitStream:
+    """The stream; one that goes beyond the first round looks the same all along, or else the gate would notice."""
+    longer = options.records is None or options.records > len(rows)
+    turned_from = options.records // 2 if options.drift and options.records is not None else None
+    return DigitStream(
+        new_run_name(), digits, rows, project=project, distorted=longer or options.drift, turned_from=turned_from
+    )
 
 
 @dataclass(slots=True)
@@ -104,7 +115,7 @@ async def _perform(
                 began_s=began_s,
                 dead_letters=outcome.dead_letters,
                 parts=parts,
-            )
+            ) | {"gate": gate_report(outcome.gate, outcome.stretches)}
             write(options.report, content)
         return outcome
 
@@ -120,6 +131,8 @@ def _conclude(outcome: Outcome) -> None:
         f"{len(findings.duplicated):,} doubled, {outcome.dead_letters:,} dead letters.\n"
         f"By the model {model}, by people {human}."
     )
+    for text in gate_lines(outcome.gate, outcome.stretches):
+        typer.echo(text)
     if outcome.stuck is not None:
         raise outcome.stuck
     if not findings.clean:

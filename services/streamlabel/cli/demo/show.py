@@ -14,6 +14,8 @@ from streamlabel.cli.demo.annotators import Annotator, Habits
 from streamlabel.cli.demo.checker import Findings, count_dead_letters, judge, read_labels
 from streamlabel.cli.demo.digit_stream import DigitStream
 from streamlabel.cli.demo.follower import Follower
+from streamlabel.cli.demo.gate_source import GateSource, GateView
+from streamlabel.cli.demo.gate_story import GateStory, Stretch, stretches_of, tell_story
 from streamlabel.cli.demo.ledger import Ledger
 from streamlabel.cli.demo.options import DemoOptions
 from streamlabel.cli.demo.sender import Sender
@@ -42,6 +44,8 @@ class Outcome:
     findings: Findings
     dead_letters: int
     stuck: NoProgressError | None
+    gate: GateStory
+    stretches: tuple[Stretch, ...]
 
 
 class Show:
@@ -60,6 +64,9 @@ class Show:
         self._started_s = self._clock.monotonic_s()
         self._queue: QueueStats | None = None
         self._dead = 0
+        self._gates = GateSource(connection.learning_url)
+        self._gates_began_ms = self._clock.now_ms()
+        self._gate: GateView | None = None
         self._key_prefix = f"{project.name}/digit-{stream.run}-".encode()
         self._client_options = connection.kafka.client_options()
 
@@ -82,7 +89,7 @@ class Show:
                 per_second=self._options.per_second,
             )
             work: list[Coroutine[Any, Any, None]] = [self._follower().run(), self._watch_queue(review)]
-            work.append(self._watch_dead_letters())
+            work += [self._watch_dead_letters(), self._watch_gate()]
             work += [annotator.run() for annotator in self._annotators(review)]
             stuck = await self._attended(sender, work, draw)
         return await self._judge(stuck)
@@ -152,6 +159,11 @@ class Show:
                 self._queue = None
             await self._clock.sleep(1.0)
 
+    async def _watch_gate(self) -> None:
+        while True:
+            self._gate = await self._gates.now(self._project.name)
+            await self._clock.sleep(1.0)
+
     def _look(self, now_s: float) -> Situation:
         return look(
             self.ledger,
@@ -160,6 +172,7 @@ class Show:
             started_s=self._started_s,
             wanted=self._options.records,
             queue=self._queue,
+            gate=self._gate,
             processes=self._stack.state.processes,
         )
 
@@ -202,7 +215,9 @@ class Show:
                 await self._clock.sleep(1.0)
         ids = [self._stream.record_id(number) for number in range(self.ledger.sent)]
         findings = judge(ids, found, classes=self._project.taxonomy.names, truth=self._stream.truth)
-        return Outcome(findings=findings, dead_letters=dead_letters, stuck=stuck)
+        story = await tell_story(self._gates, self._project.name, self._gates_began_ms)
+        stretches = stretches_of(found, self._stream, story)
+        return Outcome(findings=findings, dead_letters=dead_letters, stuck=stuck, gate=story, stretches=stretches)
 
     async def _count_dead_letters(self) -> int:
         topics = self._connection.names.dead_letters()

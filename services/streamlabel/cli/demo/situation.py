@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from streamlabel.cli.demo.gate_source import GateView
 from streamlabel.cli.demo.ledger import Ledger
 from streamlabel.core.desk import QueueStats
 from streamlabel.core.label import LabelSource
@@ -24,7 +25,7 @@ class SourceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """One moment. `queue` is None while the review service does not answer; `ailing` says which process is not ready, and why."""
+    """One moment. `queue` and `gate` are None while the service does not answer; `ailing` says which process is not ready, and why."""
 
     elapsed_s: float
     sent: int
@@ -38,6 +39,7 @@ class Situation:
     human: SourceView
     queue: QueueStats | None
     queue_age_s: float
+    gate: GateView | None
     ailing: Mapping[str, str]
     restarts: int
 
@@ -55,6 +57,7 @@ def look(
     started_s: float,
     wanted: int | None,
     queue: QueueStats | None,
+    gate: GateView | None,
     processes: Mapping[str, ProcessState],
 ) -> Situation:
     """The moment as ledger, queue and supervisor show it."""
@@ -71,6 +74,7 @@ def look(
         model=_source(ledger, LabelSource.MODEL),
         human=_source(ledger, LabelSource.HUMAN),
         queue=queue,
+        gate=gate,
         queue_age_s=max(0.0, now_epoch_s - oldest),
         ailing={
             name: state.reason or state.phase.value
