@@ -1,4 +1,4 @@
-"""The built image: each service starts out of it against the real servers, a record passes through all four, each stops well."""
+"""The built image: each service starts out of it against the real servers, a record passes through, each stops well."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import pytest
 
 from streamlabel.runtime.process import EXIT_CONFIGURATION, EXIT_OK
 from support.docker_image import Container, NoDockerError, build_image, docker, run_once, running
+from support.gates import COIN_KEY
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
-SERVICES = ("ingest", "inference", "routing", "review")
+SERVICES = ("ingest", "inference", "routing", "review", "learning")
 PROJECT = """\
 project: image-check
 payload: text
@@ -33,7 +34,7 @@ def image() -> str:
         pytest.skip(f"NOT CHECKED, the image: {missing}")
 
 
-def test_a_record_passes_through_all_four_services(
+def test_a_record_passes_through_and_all_services_stop_well(
     image: str, kafka: str, triton: str, postgres_database: str, topic_prefix: str, tmp_path: Path
 ) -> None:
     shared = {"STREAMLABEL_KAFKA_BOOTSTRAP_SERVERS": kafka, "STREAMLABEL_KAFKA_TOPIC_PREFIX": topic_prefix}
@@ -45,11 +46,13 @@ def test_a_record_passes_through_all_four_services(
     code, words = run_once(image, ["streamlabel.cli.app", "topics", "apply"], shared | one_node)
     assert code == EXIT_OK, words
     _apply_project(image, shared, tmp_path)
+    coin = {"STREAMLABEL_COIN_KEYS": COIN_KEY.hex()}
     environments = {
         "ingest": shared,
         "inference": shared | {"STREAMLABEL_INFERENCE_TRITON_URL": triton},
-        "routing": shared,
+        "routing": shared | coin,
         "review": shared | {"STREAMLABEL_REVIEW_POSTGRES_DSN": postgres_database},
+        "learning": shared | coin | {"STREAMLABEL_LEARNING_POSTGRES_DSN": postgres_database},
     }
     with ExitStack() as exits:
         services = {

@@ -1,4 +1,4 @@
-"""`streamlabel up|status|logs|down` with all seven processes, as a person and as an accident would treat them."""
+"""`streamlabel up|status|logs|down` with all eight processes, as a person and as an accident would treat them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from support.processes import living, mentioning, until
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 
 START_TIMEOUT_S = 180.0
-PROCESSES = ["kafka", "triton", "postgres", "ingest", "inference", "routing", "review"]
+PROCESSES = ["kafka", "triton", "postgres", "ingest", "inference", "routing", "review", "learning"]
 
 
 class Directory:
@@ -79,7 +79,7 @@ def test_a_day_in_the_life_of_a_stack(directory: Directory) -> None:
 
     # The supervisor is killed: everything dies with it.
     pids = directory.pids()
-    assert len(pids) == 7
+    assert len(pids) == len(PROCESSES)
     os.kill(facts["supervisor_pid"], signal.SIGKILL)
     directory.assert_nothing_is_left(pids)
     assert directory.status()["phase"] == "stopped"
@@ -108,7 +108,7 @@ def test_ctrl_c_in_the_foreground_stops_everything_in_order(directory: Directory
             break
     assert "Everything is ready" in said[-1], "".join(said)
     pids = directory.pids()
-    assert len(pids) == 7
+    assert len(pids) == len(PROCESSES)
     # A terminal sends SIGINT to the whole group of the foreground; the children have groups of their own.
     os.killpg(up.pid, signal.SIGINT)
     said.append(up.stdout.read())

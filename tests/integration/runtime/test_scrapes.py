@@ -13,17 +13,20 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from streamlabel.client.review import ReviewClient
-from streamlabel.core.project import ThresholdPolicy
+from streamlabel.core.project import CertifiedPolicy, ThresholdPolicy
 from streamlabel.local.model_bundle import Backend
 from streamlabel.runtime.catalogue import CATALOGUE, Kind
 from streamlabel.wire.flow import DEFAULT_PREFIX
+from support.gates import COIN_KEY
 from support.models import CLASSES, ModelShelf, trivial_project
 from support.pipeline import Pipeline, service
 
 pytestmark = pytest.mark.integration
 
-SERVICES = ("ingest", "inference", "routing", "review")
+SERVICES = ("ingest", "inference", "routing", "review", "learning")
 PROJECT = "scraped"
+# Of a project without policy `certified` learning has nothing to show.
+CERTIFIED = "scraped-too"
 OPENMETRICS = {"Accept": "application/openmetrics-text;version=1.0.0"}
 
 # What stays at nothing in a run without trouble: no dead letter, no retry, no lease that runs out.
@@ -42,6 +45,8 @@ STILL: dict[str, set[str]] = {
     "inference": set(),
     "routing": set(),
     "review": set(),
+    # A gate that is new has not changed yet.
+    "learning": {"streamlabel_gate_transitions_total"},
 }
 
 
@@ -55,7 +60,7 @@ def free_port() -> int:
 
 
 class House:
-    """The four services as processes, and what they show."""
+    """The five services as processes, and what they show."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.http = {name: free_port() for name in SERVICES}
@@ -117,6 +122,8 @@ async def test_every_service_shows_the_catalogue_and_its_numbers_move(
     pipeline = await Pipeline.create(kafka, topic_prefix)
     project = trivial_project(PROJECT, f"{topic_prefix}-model")
     await pipeline.apply_project(dataclasses.replace(project, policy=ThresholdPolicy(threshold=SURE)))
+    certified = CertifiedPolicy(alpha=0.05, delta=0.05)
+    await pipeline.apply_project(dataclasses.replace(project, name=CERTIFIED, policy=certified))
     house = House(
         {
             "STREAMLABEL_KAFKA_BOOTSTRAP_SERVERS": kafka,
@@ -124,6 +131,8 @@ async def test_every_service_shows_the_catalogue_and_its_numbers_move(
             "STREAMLABEL_INFERENCE_TRITON_URL": triton,
             "STREAMLABEL_REVIEW_POSTGRES_DSN": postgres_database,
             "STREAMLABEL_REVIEW_GAUGES_INTERVAL_S": "0.5",
+            "STREAMLABEL_LEARNING_POSTGRES_DSN": postgres_database,
+            "STREAMLABEL_COIN_KEYS": COIN_KEY.hex(),
         }
     )
     async with AsyncExitStack() as exits:
@@ -131,16 +140,17 @@ async def test_every_service_shows_the_catalogue_and_its_numbers_move(
         for name in SERVICES:
             await exits.enter_async_context(service(name, house.environments[name]))
         await house.wait_until_ready(session)
-        await send(session, house.http["ingest"], 60)
+        for project_name in (PROJECT, CERTIFIED):
+            await send(session, house.http["ingest"], project_name, 60)
         await answer_one(house.grpc["review"])
         for name in SERVICES:
             await expect_catalogue(house, session, name)
 
 
-async def send(session: aiohttp.ClientSession, port: int, count: int) -> None:
+async def send(session: aiohttp.ClientSession, port: int, project: str, count: int) -> None:
     texts = ("a", "z" * 60)
     lines = "".join(f'{{"record_id": "r{number}", "text": "{texts[number % 2]}"}}\n' for number in range(count))
-    url = f"http://127.0.0.1:{port}/v1/projects/{PROJECT}/records"
+    url = f"http://127.0.0.1:{port}/v1/projects/{project}/records"
     async with session.post(url, data=lines, headers={"Content-Type": "application/x-ndjson"}) as answer:
         assert answer.status == 200, await answer.text()
         assert (await answer.text()).count("\n") == count
