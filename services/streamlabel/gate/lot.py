@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scipy import stats
@@ -26,6 +27,23 @@ class LotCertificate:
         """The share of the lot that is wrong at most."""
         return self.wrong_at_most / self.size if self.size else 0.0
 
+    def chance(self, wrong: int) -> float:
+        """How likely the audit found as few as it did, were `wrong` labels of the lot still wrong: delta at most beyond the bound."""
+        if wrong > self.size - self.audited:
+            return 0.0
+        return float(stats.hypergeom.cdf(self.found, self.size, wrong + self.found, self.audited))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stratum:
+    """A part of a lot whose records were audited with one probability: `labels` of the model stand beside `audited` records,
+    of which `found` were wrong."""
+
+    lane_rate: float
+    labels: int
+    audited: int
+    found: int
+
 
 def certify_lot(size: int, audited: int, found: int, delta: float) -> LotCertificate:
     """The exact certificate of a lot by the hypergeometric distribution; no assumption but that the audit was drawn at random.
@@ -47,3 +65,12 @@ def certify_lot(size: int, audited: int, found: int, delta: float) -> LotCertifi
         else:
             high = middle - 1
     return LotCertificate(size=size, audited=audited, found=found, delta=delta, wrong_at_most=low - found)
+
+
+def certify_strata(strata: Sequence[Stratum], delta: float) -> list[LotCertificate]:
+    """A certificate of each stratum, with an even part of `delta`: all of them hold together with probability 1 - delta.
+
+    So the sum of their `wrong_at_most` bounds what is wrong in the whole. The strata must be told apart by what was known before
+    the coins fell. Raises ValueError for impossible counts.
+    """
+    return [certify_lot(each.labels + each.audited, each.audited, each.found, delta / len(strata)) for each in strata]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from streamlabel.gate.lot import certify_lot
+from streamlabel.gate.lot import Stratum, certify_lot, certify_strata
 
 
 def test_it_inverts_the_hypergeometric_tail() -> None:
@@ -33,3 +33,39 @@ def test_it_is_wrong_at_most_as_often_as_delta(size: int, wrong: int, audited: i
     draws = np.random.default_rng(size).hypergeometric(wrong, size - wrong, audited, 1000)
     missed = np.mean([wrong - found > certify_lot(size, audited, int(found), 0.05).wrong_at_most for found in draws])
     assert missed <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1000)
+
+
+def test_beyond_its_bound_so_good_an_audit_is_unlikely() -> None:
+    found = certify_lot(1000, 100, 2, 0.05)
+    assert found.chance(0) == 1.0
+    assert found.chance(found.wrong_at_most) > 0.05 >= found.chance(found.wrong_at_most + 1)
+    assert found.chance(901) == 0.0
+
+
+def test_strata_share_delta_and_are_each_bounded() -> None:
+    strata = [
+        Stratum(lane_rate=0.15, labels=900, audited=100, found=2),
+        Stratum(lane_rate=0.05, labels=500, audited=0, found=0),
+    ]
+    first, second = certify_strata(strata, 0.1)
+    assert first == certify_lot(1000, 100, 2, 0.05)
+    assert (second.size, second.wrong_at_most) == (500, 500), "nobody looked: nothing is known"
+    assert certify_strata([], 0.1) == []
+
+
+def test_strata_with_other_rates_and_errors_are_wrong_together_at_most_as_often_as_delta() -> None:
+    """Early labels are few, much audited and good; late ones many, little audited and bad."""
+    chance = np.random.default_rng(3)
+    truths = ((0.5, 300, 0.02), (0.05, 3000, 0.10))
+    missed = 0
+    for _ in range(250):
+        strata, left = [], 0
+        for rate, count, error in truths:
+            wrong, drawn = chance.random(count) < error, chance.random(count) < rate
+            found = int((wrong & drawn).sum())
+            strata.append(
+                Stratum(lane_rate=rate, labels=count - int(drawn.sum()), audited=int(drawn.sum()), found=found)
+            )
+            left += int(wrong.sum()) - found
+        missed += left > sum(each.wrong_at_most for each in certify_strata(strata, 0.1))
+    assert missed / 250 <= 0.1 + 3 * np.sqrt(0.1 * 0.9 / 250)
