@@ -38,6 +38,7 @@ COMMANDS = {
     "review": ("review", "services"),
     "labels": ("labels",),
     "dead-letters": ("dead_letters",),
+    "gate": ("gate",),
     "certify": ("certify",),
     "simulate": ("simulate",),
     "ingest": ("services",),

@@ -10,13 +10,21 @@ from pathlib import Path
 from streamlabel.local.places import DataDir
 
 _KEY_BYTES = 32
+_NAME = "coin.key"
+
+
+def kept_coin_key(data: DataDir) -> Path | None:
+    """The file with the key; None where no stack has made one yet."""
+    path = data.root / _NAME
+    return path if path.exists() else None
 
 
 def coin_key_file(data: DataDir) -> Path:
     """The file with the key, made where it is missing. A key that were made anew at each start would toss every coin twice."""
-    path = data.root / "coin.key"
-    if path.exists():
-        return path
+    kept = kept_coin_key(data)
+    if kept is not None:
+        return kept
+    path = data.root / _NAME
     data.root.mkdir(parents=True, exist_ok=True)
     written = path.with_name(f"coin.key.{os.getpid()}")
     handle = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,0 +1,82 @@
+"""How far a label can be trusted by the gate that let it pass: confirmed, suspect, or not known yet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from streamlabel.core.control import Gate, Suspects
+from streamlabel.core.decision import Purpose
+from streamlabel.core.label import Label, LabelSource
+
+
+class Trust(Enum):
+    """What is known of a label; the value is what a person reads."""
+
+    HUMAN = "set by people"
+    CONFIRMED = "confirmed"
+    SUSPECT = "suspect"
+    OPEN = "not confirmed yet"
+    OTHER_MODEL = "set without this gate, or under one of another model version"
+
+
+def suspects_of(gate: Gate, label: Label) -> Suspects | None:
+    """The suspect stretch of the gate in which the model set this label; None where there is none."""
+    if not _is_of(gate, label):
+        return None
+    return next((each for each in gate.suspects if _lies_in(each, label)), None)
+
+
+def trust(gate: Gate, label: Label) -> Trust:
+    """What the gate knows of the label. Of labels by another model version it knows nothing: neither doubts nor evidence."""
+    if label.source is LabelSource.HUMAN:
+        return Trust.HUMAN
+    if not _is_of(gate, label):
+        return Trust.OTHER_MODEL
+    if suspects_of(gate, label) is not None:
+        return Trust.SUSPECT
+    if gate.confirmed_until is not None and label.labelled_at < gate.confirmed_until:
+        return Trust.CONFIRMED
+    return Trust.OPEN
+
+
+@dataclass(slots=True)
+class Choice:
+    """Which labels are let through: all, unless `gate` wants them confirmed or `training` wants them free of evidence."""
+
+    gate: Gate | None = None
+    training: bool = False
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def of(self, labels: Iterable[Label]) -> list[Label]:
+        """Those of `labels` that are let through; counts the others by the reason."""
+        chosen = []
+        for label in labels:
+            why = self._why_not(label)
+            if why is None:
+                chosen.append(label)
+            else:
+                self.left_out[why] += 1
+        return chosen
+
+    def _why_not(self, label: Label) -> str | None:
+        if self.training and label.decision.purpose is Purpose.CALIBRATE:
+            return "of the calibration lane"
+        if self.gate is None:
+            return None
+        found = trust(self.gate, label)
+        return None if found in (Trust.HUMAN, Trust.CONFIRMED) else found.value
+
+
+def _is_of(gate: Gate, label: Label) -> bool:
+    return (
+        label.source is LabelSource.MODEL
+        and bool(label.decision.gate_id)
+        and (label.model_name, label.model_version) == (gate.model_name, gate.model_version)
+    )
+
+
+def _lies_in(stretch: Suspects, label: Label) -> bool:
+    return stretch.begin <= label.labelled_at and (stretch.end is None or label.labelled_at < stretch.end)

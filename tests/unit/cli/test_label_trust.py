@@ -1,0 +1,68 @@
+"""Which labels are confirmed, which are suspect, and which must not be trained on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from streamlabel.cli.label_trust import Choice, Trust, suspects_of, trust
+from streamlabel.core.control import Suspects
+from streamlabel.core.decision import Decision, DecisionReason, Route
+from support.gate_labels import calibrated, passed
+from support.gates import NOW, a_gate
+
+HOUR = timedelta(hours=1)
+GATE = a_gate(
+    confirmed_until=NOW,
+    suspects=(Suspects(NOW - 8 * HOUR, NOW - 7 * HOUR), Suspects(NOW - 2 * HOUR)),
+).gate
+
+
+def test_what_the_gate_knows_of_a_label() -> None:
+    found = {hours: trust(GATE, passed("r", NOW - hours * HOUR)) for hours in (9, 8, 7.5, 7, 2, 1, 0, -1)}
+    assert found == {
+        9: Trust.CONFIRMED,
+        8: Trust.SUSPECT,
+        7.5: Trust.SUSPECT,
+        7: Trust.CONFIRMED,
+        2: Trust.SUSPECT,
+        1: Trust.SUSPECT,
+        0: Trust.SUSPECT,
+        -1: Trust.SUSPECT,
+    }
+    calm = replace(GATE, suspects=())
+    assert trust(calm, passed("r", NOW)) is Trust.OPEN
+    assert trust(replace(calm, confirmed_until=None), passed("r", NOW - HOUR)) is Trust.OPEN
+
+
+def test_a_gate_knows_nothing_of_other_models_and_policies() -> None:
+    other = passed("r", NOW - HOUR, model_version=2)
+    by_threshold = replace(
+        passed("r", NOW - HOUR),
+        decision=Decision(route=Route.AUTO_LABEL, reason=DecisionReason.SCORE_REACHED_THRESHOLD),
+    )
+    for label in (other, by_threshold):
+        assert trust(GATE, label) is Trust.OTHER_MODEL
+        assert suspects_of(GATE, label) is None
+    assert suspects_of(GATE, passed("r", NOW - HOUR)) == GATE.suspects[1]
+
+
+def test_people_are_always_believed() -> None:
+    assert trust(GATE, calibrated("r", NOW + HOUR)) is Trust.HUMAN
+    assert suspects_of(GATE, calibrated("r", NOW)) is None
+
+
+def test_a_choice_says_what_it_left_out() -> None:
+    given = [
+        passed("old", NOW - 9 * HOUR),
+        passed("bad", NOW),
+        calibrated("lane", NOW),
+        passed("v2", NOW, model_version=2),
+    ]
+    assert Choice().of(given) == given
+    sure = Choice(gate=GATE)
+    assert [label.key.record_id for label in sure.of(given)] == ["old", "lane"]
+    assert sure.left_out == {Trust.SUSPECT.value: 1, Trust.OTHER_MODEL.value: 1}
+    training = Choice(training=True)
+    assert [label.key.record_id for label in training.of(given)] == ["old", "bad", "v2"]
+    assert training.left_out == {"of the calibration lane": 1}
