@@ -14,6 +14,7 @@ import typer
 from streamlabel.cli.connection import Connection, DataDirOption, KafkaOption, TopicPrefixOption, connect, run
 from streamlabel.cli.label_export import export
 from streamlabel.cli.label_rows import Format, header, lines
+from streamlabel.cli.label_trust import Choice
 from streamlabel.cli.project_table import ProjectTable, no_such_project
 from streamlabel.cli.queue_hint import waiting_for_people
 from streamlabel.cli.record_contents import read_contents
@@ -57,6 +58,21 @@ def export_labels(
             help="Beside each label what was labelled, while its record is kept: text, JSON or URI, and the attributes.",
         ),
     ] = False,
+    confirmed: Annotated[
+        bool,
+        typer.Option(
+            "--confirmed",
+            help="Of the model's labels only those that the evidence has caught up with, and none of a suspect stretch; "
+            "all of people's.",
+        ),
+    ] = False,
+    training: Annotated[
+        bool,
+        typer.Option(
+            "--training",
+            help="Leave out the calibration lane: it is evidence, and must never reach a training store.",
+        ),
+    ] = False,
     data_dir: DataDirOption = None,
     kafka: KafkaOption = None,
     topic_prefix: TopicPrefixOption = None,
@@ -65,6 +81,11 @@ def export_labels(
 
     A corrected label appears once, with its last revision; with --follow a correction comes as a row of its own.
 
+    Who trains a model takes --training: labels with purpose `calibrate` are the only evidence that a gate may use, and a
+    model that has learned them looks better than it is; every certificate would be void.
+
+    Who must not be wrong takes --confirmed: labels younger than the gate's `confirmed until` come with a later export.
+
     Examples:
 
       streamlabel labels export --project digits > labels.jsonl
@@ -72,6 +93,10 @@ def export_labels(
       streamlabel labels export --project mail --with-content --output labels.csv
 
       streamlabel labels export --project digits --follow | jq .class_name
+
+      streamlabel labels export --project mail --confirmed --output safe.csv
+
+      streamlabel labels export --project mail --training --with-content --output train.jsonl
     """
     try:
         check_project_name(project)
@@ -80,8 +105,18 @@ def export_labels(
     form = form or _form_of(output)
     if with_content and following:
         raise ConfigurationError("--follow goes on for ever, --with-content reads the records once: use one of them")
+    if confirmed and following:
+        raise ConfigurationError(
+            "a label is confirmed some time after it is set, --follow writes it at once: use one of them"
+        )
     wanted = Wanted(
-        project=project, form=form, all_revisions=all_revisions, following=following, with_content=with_content
+        project=project,
+        form=form,
+        all_revisions=all_revisions,
+        following=following,
+        with_content=with_content,
+        confirmed=confirmed,
+        training=training,
     )
     connection = connect(data_dir, kafka, topic_prefix)
     with _opened(output, following=following) as stream:
@@ -99,11 +134,14 @@ class Wanted:
     all_revisions: bool
     following: bool
     with_content: bool
+    confirmed: bool
+    training: bool
 
 
 async def _write(connection: Connection, wanted: Wanted, stream: TextIO) -> int:
     """Writes the export to `stream` and returns the number of rows; raises ConfigurationError for an unknown project."""
     project, form, broker, names = wanted.project, wanted.form, connection.broker(), connection.names
+    choice = await _choice(connection, wanted)
     contents = await read_contents(broker, names.topic(RECORDS), project) if wanted.with_content else None
     stream.write(header(form, with_content=wanted.with_content))
     written = 0
@@ -112,10 +150,13 @@ async def _write(connection: Connection, wanted: Wanted, stream: TextIO) -> int:
     )
     async with contextlib.aclosing(batches):
         async for labels in batches:
-            stream.write(lines(labels, form, contents))
+            chosen = choice.of(labels)
+            stream.write(lines(chosen, form, contents))
             stream.flush()
-            written += len(labels)
-    if not written:
+            written += len(chosen)
+    for why, count in choice.left_out.most_common():
+        typer.echo(f"left out: {count:,} {'label' if count == 1 else 'labels'} {why}", err=True)
+    if not written and not choice.left_out:
         # Nothing yet, or a slip of the pen? An empty file would not tell. (Labels outlive their project, so they come first.)
         published = await ProjectTable(broker, names).read()
         if project not in published.projects:
@@ -127,6 +168,17 @@ async def _write(connection: Connection, wanted: Wanted, stream: TextIO) -> int:
                 err=True,
             )
     return written
+
+
+async def _choice(connection: Connection, wanted: Wanted) -> Choice:
+    """What of the labels is wanted; raises ConfigurationError where only confirmed ones are, and nothing confirms any."""
+    gate = None
+    if wanted.confirmed:
+        # Reading gates takes the statistics along, which take a while to import: only for those who ask.
+        from streamlabel.cli.gate_table import latest_gate
+
+        gate = await latest_gate(connection.broker(), connection.names, wanted.project)
+    return Choice(gate=gate, training=wanted.training)
 
 
 def _form_of(output: Path | None) -> Format:
