@@ -1,4 +1,4 @@
-"""`streamlabel certify scores`: from which score on a model may label alone, without a stack."""
+"""`streamlabel certify scores`: from which score on a model may label alone, without a stack. Beside it stands `certify lot`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 import orjson
 import typer
 
+from streamlabel.cli import lot
 from streamlabel.cli.evidence_files import read_scores
 from streamlabel.cli.output_files import check_plot, save_json, save_plot
 from streamlabel.errors import ConfigurationError
@@ -31,9 +32,8 @@ PlotOption = Annotated[
 def register(app: typer.Typer) -> None:
     """Adds `certify` to the command line."""
     certify = typer.Typer(help="Certificates of labels that nobody looked at.", no_args_is_help=True)
-    # With one command only, Typer would leave its name out.
-    certify.callback()(lambda: None)
     certify.command("scores")(scores)
+    lot.add_to(certify)
     app.add_typer(certify, name="certify")
 
 

@@ -23,6 +23,11 @@ def save_json(path: Path, content: bytes) -> None:
     _save(path, content + b"\n")
 
 
+def save_page(path: Path, page: str) -> None:
+    """Writes a page of HTML; raises ConfigurationError where that cannot be."""
+    _save(path, page.encode())
+
+
 def check_plot(path: Path | None) -> None:
     """Raises ConfigurationError for a format that cannot be drawn: before the work that would be lost."""
     if path is not None and path.suffix not in _PLOTS:

@@ -1,0 +1,149 @@
+"""`streamlabel certify lot`: of so many labels that the model set, at most so many are wrong."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from streamlabel.cli.connection import Connection, DataDirOption, KafkaOption, TopicPrefixOption, connect, run
+from streamlabel.cli.label_export import export
+from streamlabel.cli.learning_records import LearningRecords, gate_number, learning_records
+from streamlabel.cli.lot_certificate import Certificate, certificate, document
+from streamlabel.cli.lot_evidence import LabelsOfLot, Lot, Standing, gather_lot
+from streamlabel.cli.lot_page import page
+from streamlabel.cli.moments import from_ms, parse_moment, told
+from streamlabel.cli.output_files import save_json, save_page
+from streamlabel.core.control import Gate
+from streamlabel.errors import ConfigurationError
+from streamlabel.wire.flow import LABELS
+
+_TIME = "2026-03-01, or 2026-03-01T12:30:00Z; UTC unless it says otherwise."
+
+
+def add_to(certify: typer.Typer) -> None:
+    """Adds `lot`."""
+    certify.command("lot")(lot)
+
+
+def lot(
+    project: Annotated[str, typer.Option("--project", "-p", help="Whose labels.", show_default=False)],
+    begin: Annotated[str, typer.Option("--from", metavar="TIME", help=f"Labels set from here on: {_TIME}")],
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="Labels set before this moment.")],
+    delta: Annotated[float, typer.Option("--delta", help="The chance that the promise is broken.")] = 0.05,
+    json_out: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="OUT", help="Write the certificate as JSON; -: to stdout.", show_default=False),
+    ] = None,
+    html_out: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="OUT", help="Write it as one page to be printed (A4).", show_default=False),
+    ] = None,
+    data_dir: DataDirOption = None,
+    kafka: KafkaOption = None,
+    topic_prefix: TopicPrefixOption = None,
+) -> None:
+    """Certify a lot: of N labels that the model set in [FROM, TO), at most B are wrong, with confidence 1 - DELTA.
+
+    The audit is the calibration lane: records that a secret coin drew from the same stream, whatever the model said, and that
+    people labelled without seeing its answer. Those that would have passed say how many of the labels beside them are wrong;
+    one that nobody answered in time counts as wrong. Nothing is assumed but that the coin was secret. The certificate names
+    every audited record, every gate and the last link of the chain of transitions (`streamlabel gate verify --contains`).
+
+    Examples:
+
+      streamlabel certify lot --project digits --from 2026-03-01 --to 2026-03-08
+
+      streamlabel certify lot --project digits --from 2026-03-01 --to 2026-03-08 --json lot.json --html lot.html
+    """
+    stretch = _stretch(begin, end)
+    if not 0 < delta < 1:
+        raise ConfigurationError(f"--delta must lie strictly between 0 and 1, not {delta}")
+    made = run(_certify(connect(data_dir, kafka, topic_prefix), project, stretch, delta))
+    content = document(made)
+    if json_out is None or str(json_out) != "-":
+        typer.echo(made.words())
+    if json_out is not None:
+        save_json(json_out, orjson.dumps(content, option=orjson.OPT_INDENT_2))
+    if html_out is not None:
+        save_page(html_out, page(made, content["sha256"]))
+
+
+def _stretch(begin: str, end: str) -> tuple[datetime, datetime]:
+    moments = []
+    for name, text in (("--from", begin), ("--to", end)):
+        try:
+            moment = parse_moment(text)
+        except ValueError as error:
+            raise ConfigurationError(f"{name}: {error}") from error
+        moments.append(moment.replace(microsecond=moment.microsecond // 1000 * 1000))
+    if moments[0] >= moments[1]:
+        raise ConfigurationError(f"--from {told(moments[0])} must lie before --to {told(moments[1])}")
+    return moments[0], moments[1]
+
+
+async def _certify(
+    connection: Connection, project: str, stretch: tuple[datetime, datetime], delta: float
+) -> Certificate:
+    begin, end = stretch
+    async with learning_records(connection.learning_url) as learning:
+        standing = _standing(await learning.project(project), project, end)
+        labels = await _labels(connection, project, begin, end)
+        audits = await learning.audits(project, begin, end)
+        gates = await _gates(learning, project, labels.gate_ids(audits))
+        found = gather_lot(labels, audits, gates, standing)
+        if not found.standing:
+            raise _nothing(project, begin, end, found)
+        transitions = await learning.transitions(project)
+    return certificate(
+        project, begin, end, delta, found, transitions[0] if transitions else None, issued_at=datetime.now(UTC)
+    )
+
+
+def _standing(facts: Mapping[str, Any], project: str, end: datetime) -> Standing:
+    """Where the gate is; raises ConfigurationError where the audit of the stretch is not complete yet."""
+    point = facts["point"] or {}
+    confirmed_ms = point.get("confirmed_until_ms")
+    confirmed = from_ms(confirmed_ms) if confirmed_ms else None
+    if confirmed is None or end > confirmed:
+        until = "not even begun" if confirmed is None else f"complete up to {told(confirmed)} only"
+        way_out = "certify later" if confirmed is None else f"say --to {told(confirmed)}, or certify later"
+        raise ConfigurationError(
+            f"the audit of {project} is {until}: {point.get('unanswered', 0):,} calibration records wait for people; {way_out}"
+        )
+    return Standing(
+        model_version=facts["model_version"], began_at=from_ms(facts["began_at_ms"]), confirmed_until=confirmed
+    )
+
+
+async def _labels(connection: Connection, project: str, begin: datetime, end: datetime) -> LabelsOfLot:
+    found = LabelsOfLot(begin, end)
+    batches = export(connection.broker(), connection.names.topic(LABELS), project, all_revisions=True, following=False)
+    async with contextlib.aclosing(batches):
+        async for labels in batches:
+            found.take(labels)
+    return found
+
+
+async def _gates(learning: LearningRecords, project: str, gate_ids: Iterable[str]) -> dict[str, Gate]:
+    """The gates of these ids that learning knows."""
+    found = {}
+    for gate_id in gate_ids:
+        number = gate_number(project, gate_id)
+        published = None if number is None else await learning.gate(project, number)
+        if published is not None:
+            found[gate_id] = published.gate
+    return found
+
+
+def _nothing(project: str, begin: datetime, end: datetime, found: Lot) -> ConfigurationError:
+    why = "; ".join(f"{count:,} were {reason}" for reason, count in found.not_covered.items())
+    return ConfigurationError(
+        f"there is nothing to certify: no label of {project} that stands was set by the model under a gate from {told(begin)} "
+        f"to {told(end)}{f' ({why})' if why else ''}; `streamlabel labels export` shows when labels were set"
+    )
