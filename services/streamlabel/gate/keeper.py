@@ -70,6 +70,7 @@ class Keeper:
         self._buffer = Sample(policy.buffer)
         self._training = Sample(policy.training_count)
         self._answers = 0
+        self._lessons = 0
         self._fitted = 0
         self._looked = 0
         self._certified = 0
@@ -136,8 +137,15 @@ class Keeper:
             reason = f"inputs changed: p = {change.p_value:.1e} over the last {change.records} records"
             self._close(GateState.SUSPENDED, reason, since=self.place - change.records)
 
-    def calibrate(self, rows: Rows, passable: npt.NDArray[np.bool_]) -> None:
-        """Answers to calibration records, in the order of the stream and without a gap; `passable`: those that would have passed."""
+    def calibrate(self, rows: Rows, passable: npt.NDArray[np.bool_], spare: npt.NDArray[np.bool_]) -> None:
+        """Answers to calibration records, in the order of the stream and without a gap; `passable`: those that would have passed.
+
+        `spare` are those in the upper half of the lane, by their coins. While people are so busy with calibration that hardly any
+        other answer of this epoch teaches, these teach instead.
+        """
+        if self._lessons < len(self.window) // 2:
+            self.learn(rows.take(spare))
+            rows, passable = rows.take(~spare), passable[~spare]
         current = rows.places >= self.epoch
         rows, passable = rows.take(current), passable[current]
         if not len(rows):
@@ -155,6 +163,7 @@ class Keeper:
         rows = rows.take(rows.truth >= 0)
         self._training.add(rows)
         self._answers += len(rows)
+        self._lessons += int((rows.places >= self.epoch).sum())
 
     def compare(self, rows: Rows) -> None:
         """All answers of the lately seen records, evidence or not: whether people contradict the model more than they did."""
@@ -332,7 +341,7 @@ class Keeper:
         self.window.forget_before(self.epoch)
         self._buffer.forget_before(since)
         self._training.forget_before(since - self.policy.recall_count)
-        self._answers, self._fitted = len(self._training), 0
+        self._answers, self._fitted, self._lessons = len(self._training), 0, 0
         self._expansion = None
         self._watch.begin()
         self._answered.forget_before(self.place)

@@ -258,7 +258,7 @@ def _step(
     )
     passes = passable & ~lane
     keeper.see(rows, lane)
-    keeper.calibrate(rows.take(lane), passable[lane])
+    keeper.calibrate(rows.take(lane), passable[lane], coins[lane] >= rate / 2)
     keeper.learn(rows.take(~lane & ~passes))
     keeper.compare(rows.take(~passes))
     if keeper.look_is_due:

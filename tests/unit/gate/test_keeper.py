@@ -27,6 +27,7 @@ class Life:
     wrong: list[bool] = field(default_factory=list)
     lane: list[int] = field(default_factory=list)
     transitions: list[Transition] = field(default_factory=list)
+    busy: bool = False
 
     def live(self, count: int, *, error: float = 0.01, size: int = 25, sharp: float = 6.0) -> None:
         """`count` records; the surest 60 % are wrong with probability `error`, the others with 0.4."""
@@ -39,12 +40,14 @@ class Life:
             predictions = Predictions(np.column_stack((first, 1 - first)), np.zeros(size, dtype=np.int64), 2)
             rate, threshold = keeper.lane_rate, keeper.threshold
             scores = keeper.scorer.score(predictions)
-            lane, passable = chance.random(size) < rate, scores >= threshold
+            coins = chance.random(size)
+            lane, passable = coins < rate, scores >= threshold
             places = np.arange(self.place, self.place + size)
             rows = Rows(predictions=predictions, places=places, scores=scores, truth=truth, weight=np.ones(size))
             keeper.see(rows, lane)
-            keeper.calibrate(rows.take(lane), passable[lane])
-            keeper.learn(rows.take(~lane & ~passable))
+            keeper.calibrate(rows.take(lane), passable[lane], coins[lane] >= rate / 2)
+            if not self.busy:
+                keeper.learn(rows.take(~lane & ~passable))
             if keeper.look_is_due:
                 keeper.look()
             self.transitions += keeper.take_transitions()
@@ -159,7 +162,7 @@ def test_answers_to_records_from_before_the_epoch_are_no_evidence(life: Life) ->
         truth=np.array([0]),
         weight=np.ones(1),
     )
-    life.keeper.calibrate(late, np.array([True]))
+    life.keeper.calibrate(late, np.array([True]), np.array([False]))
     assert len(life.keeper.window) == before
 
 
@@ -191,3 +194,13 @@ def test_a_sample_keeps_the_latest_and_gives_back_the_rest() -> None:
     assert len(sample) == 4
     sample.forget_before(100)
     assert sample.rows() is None
+
+
+def test_where_people_answer_nothing_but_calibration_half_of_it_teaches() -> None:
+    life = Life(Keeper(POLICY), busy=True)
+    life.live(4000)
+    assert life.keeper.fits > 0
+    evidence = life.keeper.window.rows()
+    assert evidence is not None
+    assert len(life.lane) * 0.4 < len(evidence) < len(life.lane) * 0.8
+    assert life.keeper.state is GateState.CERTIFIED

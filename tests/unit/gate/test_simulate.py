@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamlabel.core.control import GateState
-from streamlabel.gate import simulate
+from streamlabel.gate import Run, simulate
 
 
 def stream(count: int, seed: int, *, base: float = 0.2, skill: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
@@ -28,19 +28,42 @@ def test_the_promise_holds_on_streams_that_stay_as_they_are() -> None:
     assert np.mean([each.runs[0].coverage_last_quarter for each in found]) > 0.4
 
 
-def test_after_an_abrupt_change_the_error_stays_below_alpha() -> None:
-    held, delays = [], []
+def changed(seed: int, *, base: float, skill: float) -> tuple[np.ndarray, np.ndarray]:
+    """6,000 records as ever, then 6,000 whose probabilities look the same and mean less."""
+    before, after = stream(6000, seed), stream(6000, 100 + seed, base=base, skill=skill)
+    probabilities, labels = (np.concatenate(pair) for pair in zip(before, after, strict=True))
+    return probabilities, labels
+
+
+def error_after(run: Run, begin: int, end: int) -> float:
+    """Wrong ÷ set by the model, over a stretch."""
+    parts = [each for each in run.windows if begin <= each.begin and each.end <= end]
+    passed = [(each.end - each.begin) * each.coverage for each in parts]
+    wrong = sum(count * each.error for count, each in zip(passed, parts, strict=True))
+    return wrong / sum(passed) if sum(passed) else 0.0
+
+
+def test_after_an_abrupt_change_the_error_over_the_next_five_thousand_stays_below_alpha() -> None:
+    held, whole, delays = [], [], []
     for seed in range(20):
-        before, after = stream(6000, seed), stream(6000, 100 + seed, base=0.45, skill=0.7)
-        probabilities, labels = (np.concatenate(pair) for pair in zip(before, after, strict=True))
-        (run,) = simulate(probabilities, labels, alpha=0.05, seed=seed, change_at=6000).runs
-        held.append(run.error <= 0.05)
+        (run,) = simulate(*changed(seed, base=0.35, skill=2.5), alpha=0.05, seed=seed, change_at=6000).runs
+        held.append(error_after(run, 6000, 11_100) <= 0.05)
+        whole.append(run.error <= 0.05)
         delays.append(run.detection_delay)
         if run.detection_delay is not None:
             assert run.suspects <= run.detection_delay + 500
     assert np.mean(held) >= 0.95
+    assert np.mean(whole) >= 0.95
     assert all(delay is not None for delay in delays)
     assert np.median(delays) <= 700
+
+
+def test_a_model_that_became_useless_is_stopped_soon_and_for_good() -> None:
+    for seed in range(8):
+        (run,) = simulate(*changed(seed, base=0.45, skill=0.7), alpha=0.05, seed=seed, change_at=6000).runs
+        assert run.detection_delay is not None
+        assert run.detection_delay <= 700
+        assert run.coverage_last_quarter == 0
 
 
 def test_a_run_is_the_same_again_and_another_seed_another_one() -> None:

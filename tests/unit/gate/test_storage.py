@@ -26,7 +26,8 @@ def live(keeper: Keeper, begin: int, end: int, *, error: float = 0.02, embedding
         near = (truth[:, None] + chance.normal(0, 0.7, (SIZE, 4))).astype(np.float32) if embeddings else None
         predictions = Predictions(np.column_stack((first, 1 - first)), np.zeros(SIZE, dtype=np.int64), 2, near)
         scores = keeper.scorer.score(predictions)
-        lane, passable = chance.random(SIZE) < keeper.lane_rate, scores >= keeper.threshold
+        coins, rate = chance.random(SIZE), keeper.lane_rate
+        lane, passable = coins < rate, scores >= keeper.threshold
         rows = Rows(
             predictions=predictions,
             places=np.arange(place, place + SIZE),
@@ -35,7 +36,7 @@ def live(keeper: Keeper, begin: int, end: int, *, error: float = 0.02, embedding
             weight=np.ones(SIZE),
         )
         keeper.see(rows, lane)
-        keeper.calibrate(rows.take(lane), passable[lane])
+        keeper.calibrate(rows.take(lane), passable[lane], coins[lane] >= rate / 2)
         keeper.learn(rows.take(~lane & ~passable))
         keeper.compare(rows.take(lane | ~passable))
         if keeper.look_is_due:

@@ -14,7 +14,7 @@ from rich.text import Text
 from streamlabel.cli.demo.gate_source import GateView
 from streamlabel.cli.demo.situation import Situation, SourceView
 
-_WIDE = 128
+_MIDDLING, _WIDE = 100, 170
 
 
 def line(moment: Situation) -> str:
@@ -45,7 +45,7 @@ def news(told: Mapping[str, str], moment: Situation) -> list[str]:
 def screen(moment: Situation, *, page_url: str, hint: str, width: int) -> RenderableType:
     """The moment as a picture of the whole flow."""
     panels = [_stream(moment), _labels(moment), _gate(moment), _truth(moment), _queue(moment)]
-    columns = 2 if width < _WIDE else 5
+    columns = 2 if width < _MIDDLING else 3 if width < _WIDE else 5
     grid = Table.grid(expand=True)
     for _ in range(columns):
         grid.add_column(ratio=1)
@@ -83,9 +83,9 @@ def _gate(moment: Situation) -> Panel:
         return _panel("Gate", Align.center(Text("the learning service does not answer", style="red")), "blue")
     rows = [
         ("state", gate.state),
-        ("passes from", "–" if gate.threshold is None else f"{gate.threshold:.3f}"),
+        ("passes", "–" if gate.threshold is None else f"{gate.threshold:.3f}"),
         ("evidence", f"{gate.errors:,} wrong of {gate.count:,}" if gate.count else f"{gate.evidence:,} answers"),
-        ("error at most", f"{share(gate.bound, 1)}" if gate.count else _wanted(gate)),
+        ("error ≤", f"{share(gate.bound, 1)}" if gate.count else _wanted(gate)),
     ]
     return _panel("Gate", _facts(rows), "blue")
 

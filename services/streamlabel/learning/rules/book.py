@@ -234,6 +234,7 @@ class Book:
                     place=int(places[row]),
                     at_ms=event.earliest_ms,
                     eligible=bool(eligible[row]),
+                    coin=float(coins[row]),
                     rate=rate,
                     prediction=predictions.take(slice(row, row + 1)),
                 )
@@ -318,7 +319,8 @@ class Book:
             return
         self.calibrated += len(ready)
         rows = self._rows(ready)
-        self.keeper.calibrate(rows, np.array([record.passable for record in ready]))
+        passable = np.array([record.passable for record in ready])
+        self.keeper.calibrate(rows, passable, np.array([record.coin >= record.rate / 2 for record in ready]))
         for record, predicted in zip(ready, rows.predictions.predicted.tolist(), strict=True):
             self._audits.append(
                 Audit(

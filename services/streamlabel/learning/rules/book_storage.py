@@ -75,7 +75,7 @@ def _columns(records: list[Waiting]) -> dict[str, Any]:
     ]
     columns = {
         "numbers": np.array(numbers, dtype=np.int64),
-        "rates": np.array([record.rate for record in records]),
+        "chances": np.array([(record.coin, record.rate) for record in records]),
         "probabilities": predictions.probabilities,
         "predicted": predictions.predicted,
     }
@@ -86,18 +86,19 @@ def _records(record_ids: list[str], arrays: Arrays, classes: int) -> list[Waitin
     if not record_ids:
         return []
     predictions = Predictions(arrays["probabilities"], arrays["predicted"], classes, arrays.get("embeddings"))
-    rows = zip(record_ids, arrays["numbers"].tolist(), arrays["rates"].tolist(), strict=True)
+    rows = zip(record_ids, arrays["numbers"].tolist(), arrays["chances"].tolist(), strict=True)
     return [
         Waiting(
             record_id=record_id,
             place=place,
             at_ms=at_ms,
             eligible=bool(eligible),
+            coin=coin,
             rate=rate,
             prediction=predictions.take(slice(row, row + 1)),
             lane=None if lane == _ABSENT else bool(lane),
             passable=bool(passable),
             answer=None if answer == _ABSENT else answer,
         )
-        for row, (record_id, (place, at_ms, eligible, lane, passable, answer), rate) in enumerate(rows)
+        for row, (record_id, (place, at_ms, eligible, lane, passable, answer), (coin, rate)) in enumerate(rows)
     ]

@@ -11,7 +11,7 @@ from streamlabel.gate.scorer import Predictions
 
 @dataclass(slots=True)
 class Waiting:
-    """One record. `eligible`: the coin, not its content, made it a candidate for evidence; `rate` is the lane's at that time.
+    """One record. `eligible`: its `coin`, not its content, made it a candidate for evidence; `rate` is the lane's at that time.
 
     `lane` is None until routing's word is known; `prediction` is one row.
     """
@@ -20,6 +20,7 @@ class Waiting:
     place: int
     at_ms: int
     eligible: bool
+    coin: float
     rate: float
     prediction: Predictions
     lane: bool | None = None
