@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
-from streamlabel.runtime.settings import MIB
+from streamlabel.runtime.settings import MIB, CommaSeparated
+from streamlabel.runtime.web.hosts import AllowedHosts
 from streamlabel.wire.coin_keys import CoinKeySettings
 
 
@@ -55,3 +56,14 @@ class LearningSettings(CoinKeySettings):
     learning_outbox_poll_interval_s: float = Field(
         0.5, ge=0.01, le=60, description="How often rows of earlier processes are looked for"
     )
+    learning_allowed_hosts: CommaSeparated = Field(
+        (),
+        description="Names under which the page and its data may be asked for, besides IP addresses, localhost and names "
+        "without a dot: gates.example.org,…; *: any, also one that a stranger points here (DNS rebinding)",
+    )
+
+    @field_validator("learning_allowed_hosts")
+    @classmethod
+    def _are_host_names(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        AllowedHosts.of(entries)
+        return entries

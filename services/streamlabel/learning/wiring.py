@@ -15,6 +15,7 @@ from streamlabel.learning.adapters.postgres.shelf import PostgresShelf
 from streamlabel.learning.adapters.term import LearnerLoop, Term
 from streamlabel.learning.adapters.topics import LABELS_READING, PREDICTIONS_READING, TASKS_READING, Reading, TopicSink
 from streamlabel.learning.adapters.web.answers import gate_routes
+from streamlabel.learning.adapters.web.page import gate_page_routes
 from streamlabel.learning.handler import Learner, LearnerLimits
 from streamlabel.learning.rules.book import BookLimits
 from streamlabel.learning.settings import LearningSettings
@@ -26,8 +27,11 @@ from streamlabel.runtime.outbox import OutboxPublisher
 from streamlabel.runtime.postgres.database import Database, DatabaseSettings
 from streamlabel.runtime.postgres.sole import SoleComponent
 from streamlabel.runtime.process import Component, Phase, Process
+from streamlabel.runtime.settings import env_key
 from streamlabel.runtime.stored_offsets import StoredOffsetConsumer
 from streamlabel.runtime.table import TableRead
+from streamlabel.runtime.web.hosts import AllowedHosts
+from streamlabel.runtime.web.visitors import Visitors
 from streamlabel.wire.coin_keys import read_coin_keys
 from streamlabel.wire.flow import GATES, Names
 from streamlabel.wire.tables import project_table, release_table
@@ -55,7 +59,9 @@ async def wire(process: Process, settings: LearningSettings) -> None:
         database, office.term, name="learning", health=process.health, clock=process.clock, backoff=_RETRY
     )
     process.add(sole, Phase.INTAKE)
-    process.http.add_routes(gate_routes(GateRecords(database)))
+    visitors = Visitors(AllowedHosts.of(settings.learning_allowed_hosts), env_key("learning_allowed_hosts"))
+    process.http.add_routes(gate_page_routes(visitors))
+    process.http.add_routes(gate_routes(GateRecords(database), visitors))
 
 
 def _follow(process: Process, broker: KafkaBroker, names: Names) -> TableProjects:

@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from importlib import resources
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from streamlabel.v1 import project_pb2, record_pb2
+from support.accessibility import violations
 from support.page_host import PageHost
 from support.page_samples import digit_tasks, project, task, text
 from support.page_visitor import Visit, Visitor, eventually
 from support.paper_desk import PaperDesk
 
-AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text()
-STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 Kind = project_pb2.PayloadKind
-
-
-async def violations(page: Page) -> list[str]:
-    """What axe-core finds wrong with the page as it stands."""
-    await page.evaluate(AXE)
-    found: dict[str, Any] = await page.evaluate(
-        "(standards) => axe.run(document, { runOnly: standards, resultTypes: ['violations'] })", STANDARDS
-    )
-    return [
-        f"{violation['id']}: {node['html'][:120]} {node['failureSummary']}"
-        for violation in found["violations"]
-        for node in violation["nodes"]
-    ]
 
 
 async def welcome(visit: Visit, desk: PaperDesk, host: PageHost, look: dict[str, Any]) -> Visitor:

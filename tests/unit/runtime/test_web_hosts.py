@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from streamlabel.errors import ConfigurationError
+from streamlabel.learning.settings import LearningSettings
 from streamlabel.review.settings import ReviewSettings
-from streamlabel.runtime.settings import load_settings
+from streamlabel.runtime.settings import ServiceSettings, load_settings
 from streamlabel.runtime.web.hosts import AllowedHosts
 
 NONE_LISTED = AllowedHosts()
@@ -117,22 +118,31 @@ def test_behind_a_proxy_with_a_host_of_its_own_the_listed_name_may_call() -> Non
     assert LISTED.admits_origin("https://TEAM.example.com", "review")
 
 
-def settings_with(hosts: str) -> ReviewSettings:
-    key = "STREAMLABEL_REVIEW_ALLOWED_HOSTS"
-    return load_settings(ReviewSettings, {"STREAMLABEL_REVIEW_POSTGRES_DSN": "postgresql://", key: hosts})
+OURS = [(ReviewSettings, "review"), (LearningSettings, "learning")]
+every_page = pytest.mark.parametrize(("settings_class", "service"), OURS, ids=["review", "learning"])
 
 
-def test_the_setting_is_a_list_with_commas() -> None:
-    assert settings_with("").review_allowed_hosts == ()
-    assert settings_with("label.example.org, team.example.com").review_allowed_hosts == (
-        "label.example.org",
-        "team.example.com",
-    )
+def listed(settings_class: type[ServiceSettings], service: str, hosts: str) -> tuple[str, ...]:
+    """What the service makes of the list."""
+    prefix = f"STREAMLABEL_{service.upper()}_"
+    keys = {f"{prefix}POSTGRES_DSN": "postgresql://", f"{prefix}ALLOWED_HOSTS": hosts}
+    names: tuple[str, ...] = getattr(load_settings(settings_class, keys), f"{service}_allowed_hosts")
+    return names
 
 
+@every_page
+def test_the_setting_is_a_list_with_commas(settings_class: type[ServiceSettings], service: str) -> None:
+    assert listed(settings_class, service, "") == ()
+    names = listed(settings_class, service, "label.example.org, team.example.com")
+    assert names == ("label.example.org", "team.example.com")
+
+
+@every_page
 @pytest.mark.parametrize("entry", ["https://label.example.org", "label.example.org:8443", "*.example.org", "a b", "."])
-def test_an_entry_that_is_no_host_name_stops_the_service(entry: str) -> None:
+def test_an_entry_that_is_no_host_name_stops_the_service(
+    settings_class: type[ServiceSettings], service: str, entry: str
+) -> None:
     with pytest.raises(ConfigurationError) as stopped:
-        settings_with(f"fine.example.org,{entry}")
-    assert "STREAMLABEL_REVIEW_ALLOWED_HOSTS" in str(stopped.value)
+        listed(settings_class, service, f"fine.example.org,{entry}")
+    assert f"STREAMLABEL_{service.upper()}_ALLOWED_HOSTS" in str(stopped.value)
     assert f"{entry!r} is no host name" in str(stopped.value)

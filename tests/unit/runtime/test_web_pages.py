@@ -65,7 +65,8 @@ class Page:
 
 
 REVIEW = Page("streamlabel.review.adapters.web", "/", "/assets/")
-PAGES = [REVIEW]
+GATES = Page("streamlabel.learning.adapters.web", "/gate", "/gate/assets/")
+PAGES = [REVIEW, GATES]
 FILES = sorted({path for page in PAGES for path in page.files.values()})
 SCRIPTS = [path for path in FILES if path.suffix == ".js"]
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.package.split(".")[1])
@@ -165,7 +166,11 @@ async def test_files_are_packed_for_those_who_can_unpack() -> None:
 @every_page
 @pytest.mark.parametrize("name", ["", "../connect.py", "%2e%2e/page.py", "js/none.js"])
 async def test_nothing_else_is_there(page: Page, name: str) -> None:
-    async with page.served() as url, ClientSession() as session, session.get(f"{url}{page.assets_at}{name}") as response:
+    async with (
+        page.served() as url,
+        ClientSession() as session,
+        session.get(f"{url}{page.assets_at}{name}") as response,
+    ):
         assert response.status == 404
 
 

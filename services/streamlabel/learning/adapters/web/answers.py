@@ -6,6 +6,8 @@ GET /gate/api/transitions?project=P                    the latest transitions, l
 GET /gate/api/chain?after=N                            transitions of all projects in order, to be verified
 GET /gate/api/audits?project=P&from_ms=N&to_ms=N       calibration records as they became evidence
 GET /gate/api/gates?project=P&number=N                 a gate as it was published (protobuf)
+
+Asked under a name that is not listed, or from the page of another site, none of them answers (403).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from streamlabel.errors import TransientError
 from streamlabel.gate.chain import ChainedTransition
 from streamlabel.learning.adapters.postgres.records_of_gates import GateRecords
 from streamlabel.runtime.http import error_response
+from streamlabel.runtime.web.visitors import Visitors
 
 _COURSE_POINTS = 400
 _TRANSITIONS = 200
@@ -32,8 +35,8 @@ _NO_STORE = {"Cache-Control": "no-store"}
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def gate_routes(records: GateRecords) -> Sequence[web.AbstractRouteDef]:
-    """All of the above."""
+def gate_routes(records: GateRecords, visitors: Visitors) -> Sequence[web.AbstractRouteDef]:
+    """All of the above, for `visitors` only."""
     answers = _Answers(records)
     routes: dict[str, Answer] = {
         "projects": answers.projects,
@@ -43,7 +46,7 @@ def gate_routes(records: GateRecords) -> Sequence[web.AbstractRouteDef]:
         "audits": answers.audits,
         "gates": answers.gate,
     }
-    return [web.get(f"/gate/api/{name}", _careful(answer)) for name, answer in routes.items()]
+    return [web.get(f"/gate/api/{name}", _careful(answer, visitors)) for name, answer in routes.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,10 @@ class _Answers:
         return web.Response(body=message, content_type="application/x-protobuf", headers=_NO_STORE)
 
 
-def _careful(answer: Answer) -> Answer:
+def _careful(answer: Answer, visitors: Visitors) -> Answer:
     async def handle(request: web.Request) -> web.StreamResponse:
+        if refusal := visitors.host_refusal(request) or visitors.origin_refusal(request):
+            return error_response(403, "PERMISSION_DENIED", refusal)
         try:
             return await answer(request)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Runs the tests of the page's modules (`*.test.mjs` here) in the Node that Playwright brings along."""
+"""Runs the tests of the modules of our pages (`*.test.mjs` in the folders beside) in the Node that Playwright brings along."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
+UNIT = Path(__file__).parents[1]
 NODE = Path(str(resources.files("playwright") / "driver" / "node"))
 
 
-@pytest.mark.parametrize("path", sorted(HERE.glob("*.test.mjs")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(UNIT.glob("*/*.test.mjs")), ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_module(path: Path) -> None:
     done = subprocess.run(
         [NODE, "--test", "--test-reporter=tap", "--no-warnings", path], capture_output=True, text=True, timeout=60

@@ -1,0 +1,76 @@
+// What figures are called and how they are written.
+
+const whole = new Intl.NumberFormat("en");
+const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const shortClock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const day = new Intl.DateTimeFormat("en", { day: "numeric", month: "short" });
+
+// By state: its word, and what it means for labels.
+export const STATES = {
+  cold: { word: "Cold", means: "There is no certificate yet: people label everything." },
+  certified: { word: "Certified", means: "The model labels alone what it is sure enough of; people label the rest." },
+  suspended: { word: "Suspended", means: "What was certified may hold no longer: people label everything until there is new evidence." },
+  revoked: { word: "Revoked", means: "The model erred too often: people label everything until there is new evidence." },
+};
+
+export function number(value) {
+  return whole.format(value);
+}
+
+// A share with as many digits as say something: 0.05 → “5 %”, 0.0314 → “3.1 %”, 0.004 → “0.4 %”, 0.00021 → “0.021 %”. It breaks into no two lines.
+export function percent(share) {
+  const value = share * 100;
+  if (value === 0) return "0\u00a0%";
+  let digits = value >= 10 ? 1 : value >= 0.1 ? 2 : 3;
+  // Hardly anything less than all is not all.
+  while (share < 1 && digits < 6 && Number(value.toFixed(digits)) >= 100) digits += 1;
+  const text = value >= 10 ? value.toFixed(digits) : Number(value.toPrecision(digits)).toString();
+  return `${text.includes(".") ? text.replace(/\.?0+$/, "") : text}\u00a0%`;
+}
+
+export function score(value) {
+  return value === null || value === undefined ? "nothing passes" : value.toFixed(4);
+}
+
+export function count(value, one, many = `${one}s`) {
+  return `${number(value)} ${value === 1 ? one : many}`;
+}
+
+// The time of day, with the day where it is not today's.
+export function moment(ms, nowMs) {
+  const when = new Date(ms);
+  const today = when.toDateString() === new Date(nowMs).toDateString();
+  return today ? clock.format(when) : `${day.format(when)}, ${clock.format(when)}`;
+}
+
+// For the time axis: the day, where a tick is a midnight's or the span is of days.
+export function tick(ms, spanMs) {
+  const when = new Date(ms);
+  if (spanMs > 36 * 3_600_000) return day.format(when);
+  return spanMs < 180_000 ? clock.format(when) : shortClock.format(when);
+}
+
+// How long ago: “12 s”, “3 min”, “5 h”, “4 days”.
+export function age(durationMs) {
+  const seconds = Math.max(0, Math.round(durationMs / 1000));
+  if (seconds < 90) return `${seconds} s`;
+  if (seconds < 5_400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 129_600) return `${Math.round(seconds / 3_600)} h`;
+  return `${Math.round(seconds / 86_400)} days`;
+}
+
+// “n more answers until certified”, by what the service estimates.
+export function needed(point) {
+  if (point.answers_needed === null) return { value: "No number", note: "of answers would do as the model is now", words: true };
+  if (point.answers_needed === 0 || point.state === "certified") return { value: "Certified", note: "no answer is wanted for that", words: true };
+  const note = `more ${point.answers_needed === 1 ? "answer" : "answers"} of the calibration lane until certified, by the errors so far`;
+  return { value: number(point.answers_needed), note };
+}
+
+// The same as one short line, for the list of projects.
+export function shortly(point) {
+  if (point === null) return "not looked at yet";
+  if (point.state === "certified") return `labels ${percent(point.coverage)} alone, bound ${percent(point.bound)}`;
+  if (point.answers_needed === null) return "no number of answers would do as the model is now";
+  return `${count(point.answers_needed, "more answer")} until certified`;
+}
