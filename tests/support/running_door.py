@@ -96,6 +96,8 @@ async def running_door(
     values = {
         "kafka_bootstrap_servers": kafka,
         "kafka_topic_prefix": pipeline.names.prefix,
+        # The shortest that Kafka takes by default: what was killed holds its partitions for so long.
+        "kafka_session_timeout_s": 6,
         "grpc_host": "127.0.0.1",
         "grpc_port": grpc_port,
         "http_host": "127.0.0.1",

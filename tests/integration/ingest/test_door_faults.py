@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import aiohttp
 import grpc
@@ -28,6 +28,13 @@ pytestmark = pytest.mark.integration
 
 QUICK = Patience(base_s=0.05, cap_s=0.5, give_up_s=60)
 UNARY = "/streamlabel.v1.IngestService/IngestRecords"
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers]:
+    """A Kafka to kill and to halt, one for the tests of this module: each leaves it running."""
+    with EmbeddedServers(tmp_path_factory.mktemp("servers"), ["kafka"]) as servers:
+        yield servers
 
 
 async def paced(count: int, size: int = 200) -> AsyncIterator[NewRecord]:
@@ -79,8 +86,7 @@ async def test_kill_9_and_the_client_goes_on(kafka: str, topic_prefix: str, stre
         await check_all_there(door, results, 6000)
 
 
-async def test_a_broker_that_dies_in_mid_batch(own_servers: Callable[..., EmbeddedServers], topic_prefix: str) -> None:
-    servers = own_servers("kafka")
+async def test_a_broker_that_dies_in_mid_batch(servers: EmbeddedServers, topic_prefix: str) -> None:
     pipeline = await Pipeline.create(servers.kafka, topic_prefix)
     await pipeline.apply_project(MAIL)
     results: list[RecordResult] = []
@@ -112,9 +118,8 @@ async def test_a_broker_that_dies_in_mid_batch(own_servers: Callable[..., Embedd
 
 
 async def test_a_flood_is_turned_away_with_a_hint_and_nothing_of_it_is_taken(
-    own_servers: Callable[..., EmbeddedServers], topic_prefix: str
+    servers: EmbeddedServers, topic_prefix: str
 ) -> None:
-    servers = own_servers("kafka")
     pipeline = await Pipeline.create(servers.kafka, topic_prefix)
     await pipeline.apply_project(MAIL)
     limits = {"ingest_record_max_bytes": 10_000, "ingest_batch_max_bytes": 40_000, "ingest_in_flight_max_bytes": 50_000}
@@ -156,10 +161,7 @@ async def test_a_flood_is_turned_away_with_a_hint_and_nothing_of_it_is_taken(
         assert "streamlabel_ingest_in_flight_bytes 0.0" in await door.metrics()
 
 
-async def test_without_kafka_it_waits_and_says_for_what(
-    own_servers: Callable[..., EmbeddedServers], topic_prefix: str
-) -> None:
-    servers = own_servers("kafka")
+async def test_without_kafka_it_waits_and_says_for_what(servers: EmbeddedServers, topic_prefix: str) -> None:
     pipeline = await Pipeline.create(servers.kafka, topic_prefix)
     await pipeline.apply_project(MAIL)
     servers.kill("kafka")
