@@ -36,7 +36,7 @@ import numpy as np
 import triton_python_backend_utils as pb
 class TritonPythonModel:
     def execute(self, requests):
-        time.sleep(2)
+        time.sleep(1)
         return [pb.InferenceResponse([pb.Tensor("probabilities", np.full(
             (len(pb.get_input_tensor_by_name(each, "text").as_numpy()), {len(CLASSES)}), 1 / {len(CLASSES)}, np.float32
         ))]) for each in requests]
@@ -140,7 +140,7 @@ class ModelShelf:
         self.load(name)
 
     def silent(self, name: str) -> None:
-        """A model like the trivial one that takes two seconds for each answer."""
+        """A model like the trivial one that takes a second for each answer."""
         folder = self.repository / name
         (folder / "1").mkdir(parents=True)
         (folder / "config.pbtxt").write_text(_SILENT_CONFIG)
