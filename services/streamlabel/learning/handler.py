@@ -87,6 +87,7 @@ class Learner:
         self._queue: asyncio.Queue[tuple[News, asyncio.Future[None]]] = asyncio.Queue(_QUEUE)
         self._books: dict[str, _Open] | None = None
         self._numbers: dict[str, int] = {}
+        self._shown: set[str] = set()
 
     async def hear(self, news: News) -> None:
         """Returns once the news and all that follows from it is kept; raises TransientError where it is not, and nothing is."""
@@ -118,7 +119,9 @@ class Learner:
         self._tell(turn, pages)
 
     async def put_away(self) -> None:
-        """Snapshots of all books: the next start need not read their journals."""
+        """Snapshots of all books: the next start need not read their journals. Nothing more is shown of them here."""
+        self._observer.gone(self._shown)
+        self._shown = set()
         if self._books is None:
             return
         pages = [
@@ -239,8 +242,12 @@ class Learner:
         )
 
     def _tell(self, turn: _Turn, pages: Sequence[Page]) -> None:
-        if turn.points or turn.ended:
+        ended = {page.subject.project for page in turn.ended} - (self._books or {}).keys()
+        if ended:
+            self._observer.gone(ended)
+        if turn.points:
             self._observer.changed(turn.points)
+        self._shown = (self._shown | turn.points.keys()) - ended
         steps: list[tuple[Subject, Step]] = [(page.subject, step) for page in pages for step in page.steps]
         if steps:
             self._observer.stepped(steps)

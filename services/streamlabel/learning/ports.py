@@ -138,3 +138,7 @@ class Observer(Protocol):
     def stepped(self, steps: Sequence[tuple[Subject, Step]]) -> None:
         """These transitions happened, and are kept."""
         ...
+
+    def gone(self, projects: Iterable[str]) -> None:
+        """Of these projects no gate is kept any more, or not here."""
+        ...

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 
 from streamlabel.core.control import GateState
 from streamlabel.learning.rules.book import Step
@@ -14,6 +15,17 @@ from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.metrics import Metrics
 
 log = logging.getLogger(__name__)
+
+_VALUES: Mapping[str, Callable[[Point], float]] = {
+    "streamlabel_gate_threshold": attrgetter("threshold"),
+    "streamlabel_gate_coverage_ratio": attrgetter("coverage"),
+    "streamlabel_gate_lane_rate_ratio": attrgetter("lane_rate"),
+    "streamlabel_gate_error_bound_ratio": attrgetter("bound"),
+    "streamlabel_gate_evidence_records": attrgetter("evidence"),
+    "streamlabel_gate_unanswered_records": attrgetter("unanswered"),
+    "streamlabel_gate_guard_cap_ratio": attrgetter("guard_cap"),
+    "streamlabel_gate_alarm_evidence": attrgetter("alarm"),
+}
 
 
 class GateMetrics:
@@ -30,18 +42,8 @@ class GateMetrics:
             for state in GateState:
                 gauge = self._metrics.gauge("streamlabel_gate_state", project=project, state=state.value)
                 gauge.set(1.0 if point.state is state else 0.0)
-            values = {
-                "streamlabel_gate_threshold": point.threshold,
-                "streamlabel_gate_coverage_ratio": point.coverage,
-                "streamlabel_gate_lane_rate_ratio": point.lane_rate,
-                "streamlabel_gate_error_bound_ratio": point.bound,
-                "streamlabel_gate_evidence_records": point.evidence,
-                "streamlabel_gate_unanswered_records": point.unanswered,
-                "streamlabel_gate_guard_cap_ratio": point.guard_cap,
-                "streamlabel_gate_alarm_evidence": point.alarm,
-            }
-            for name, value in values.items():
-                self._metrics.gauge(name, project=project).set(value)
+            for name, value_of in _VALUES.items():
+                self._metrics.gauge(name, project=project).set(value_of(point))
             self._looked_ms[project] = point.looked_at_ms
             since_look = self._metrics.gauge("streamlabel_gate_since_look_seconds", project=project)
             since_look.set_function(partial(self._since_look_s, project))
@@ -68,6 +70,15 @@ class GateMetrics:
                 },
             )
 
+    def gone(self, projects: Iterable[str]) -> None:
+        """Drops their gauges: what one process shows must not outlive its turn, or the gate. What happened stays counted."""
+        for project in projects:
+            for state in GateState:
+                self._metrics.forget("streamlabel_gate_state", project=project, state=state.value)
+            for name in (*_VALUES, "streamlabel_gate_since_look_seconds"):
+                self._metrics.forget(name, project=project)
+            self._looked_ms.pop(project, None)
+
     def _since_look_s(self, project: str) -> float:
-        looked_ms = self._looked_ms[project]
+        looked_ms = self._looked_ms.get(project, 0)
         return max(0.0, (self._clock.now_ms() - looked_ms) / 1000) if looked_ms else 0.0

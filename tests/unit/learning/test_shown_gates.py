@@ -1,0 +1,120 @@
+"""What Prometheus is shown of gates: how they stand while they are kept here, and nothing once they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from streamlabel.core.project import CertifiedPolicy, Project, ReviewAllPolicy
+from streamlabel.learning.adapters.metrics import GateMetrics
+from streamlabel.learning.handler import Learner
+from streamlabel.learning.ports import Page, Shelved
+from streamlabel.learning.rules.points import Point
+from streamlabel.runtime.clock import SystemClock
+from streamlabel.runtime.metrics import Metrics
+from support.gate_page import SUSPENDED, certified, closed, step, subject
+from support.nouns import text_project
+
+GATE = "streamlabel_gate_"
+
+
+class House:
+    """The outside of a learner, in memory: one project, a shelf that keeps nothing, and a clock that stands."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.key_id = "k1"
+        self.shown: list[str] = []
+
+    def get(self, name: str) -> Project | None:
+        return self.project if name == self.project.name else None
+
+    def all(self) -> Iterable[Project]:
+        return [self.project]
+
+    def live_version(self, project: Project) -> int | None:
+        return None
+
+    def toss(self, record_key: bytes) -> float:
+        return 0.5
+
+    async def load(self) -> Shelved:
+        return Shelved(books=[], gate_numbers={})
+
+    async def keep(self, pages: Sequence[Page], receipts: Sequence[object]) -> None:
+        pass
+
+    def now_ms(self) -> int:
+        return 1_700_000_000_000
+
+    def horizon_ms(self) -> int:
+        return 1_700_000_000_000
+
+    def changed(self, points: Mapping[str, Point]) -> None:
+        self.shown += [f"{project} is {point.state.value}" for project, point in points.items()]
+
+    def stepped(self, steps: Sequence[object]) -> None:
+        pass
+
+    def gone(self, projects: Iterable[str]) -> None:
+        self.shown += [f"{project} is gone" for project in sorted(projects)]
+
+
+def learner(house: House) -> Learner:
+    return Learner(projects=house, coins=house, shelf=house, clock=house, observer=house)
+
+
+def certified_project() -> Project:
+    return text_project("mail", policy=CertifiedPolicy(alpha=0.05, delta=0.05))
+
+
+def series(metrics: Metrics) -> set[str]:
+    """Every series of a gate that a scrape sees, without its value."""
+    lines = metrics.expose("")[0].decode().splitlines()
+    return {line.rpartition(" ")[0] for line in lines if line.startswith(GATE)}
+
+
+def test_the_gauges_of_a_gate_go_with_it_and_what_happened_stays_counted() -> None:
+    metrics = Metrics("learning")
+    metrics.know_projects(["digits", "mail"])
+    shown = GateMetrics(metrics, SystemClock())
+    point = closed(1_700_000_000_000, SUSPENDED, "inputs changed")
+    shown.changed({"digits": point, "mail": certified(1_700_000_000_000)})
+    shown.stepped([(subject("digits"), step(point))])
+    assert f'{GATE}state{{project="digits",state="suspended"}}' in series(metrics)
+    shown.gone(["digits"])
+    left = {name for name in series(metrics) if '"digits"' in name}
+    assert left == {f'{GATE}transitions_total{{project="digits",state="suspended"}}'}
+    assert f'{GATE}threshold{{project="mail"}}' in series(metrics)
+    shown.gone(["digits", "never-seen"])
+    shown.changed({"digits": point})
+    assert f'{GATE}since_look_seconds{{project="digits"}}' in series(metrics)
+
+
+async def test_a_project_that_is_certified_no_longer_is_shown_no_longer() -> None:
+    house = House(certified_project())
+    learning = learner(house)
+    await learning.turn(0)
+    assert house.shown == ["mail is cold"]
+    house.project = replace(house.project, policy=ReviewAllPolicy())
+    await learning.turn(0)
+    await learning.turn(0)
+    assert house.shown == ["mail is cold", "mail is gone"]
+
+
+async def test_a_gate_that_begins_anew_stays_shown() -> None:
+    house = House(certified_project())
+    learning = learner(house)
+    await learning.turn(0)
+    house.project = replace(house.project, policy=CertifiedPolicy(alpha=0.02, delta=0.05))
+    await learning.turn(0)
+    assert house.shown == ["mail is cold", "mail is cold"]
+
+
+async def test_at_the_end_of_its_term_a_process_shows_no_gate() -> None:
+    house = House(certified_project())
+    learning = learner(house)
+    await learning.turn(0)
+    await learning.put_away()
+    await learning.put_away()
+    assert house.shown == ["mail is cold", "mail is gone"]
