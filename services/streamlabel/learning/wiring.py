@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from streamlabel.core.project import Project
 from streamlabel.errors import ConfigurationError
 from streamlabel.learning.adapters.horizon import Horizon
@@ -26,7 +24,7 @@ from streamlabel.runtime.kafka_settings import kafka_connection
 from streamlabel.runtime.outbox import OutboxPublisher
 from streamlabel.runtime.postgres.database import Database, DatabaseSettings
 from streamlabel.runtime.postgres.sole import SoleComponent
-from streamlabel.runtime.process import Component, Phase, Process
+from streamlabel.runtime.process import Phase, Process
 from streamlabel.runtime.settings import env_key
 from streamlabel.runtime.stored_offsets import StoredOffsetConsumer
 from streamlabel.runtime.table import TableRead
@@ -115,11 +113,9 @@ class _Office:
         loop = LearnerLoop(learner, tick_s=settings.learning_tick_s, health=process.health, backoff=_RETRY)
         predictions = self._reader("learning", PREDICTIONS_READING, learner, horizon)
         horizon.watch(predictions)
-        others: Sequence[Component] = (
-            self._reader("learning-tasks", TASKS_READING, learner),
-            self._reader("learning-labels", LABELS_READING, learner),
-        )
-        return Term("learning", (predictions, *others, horizon, loop, publisher))
+        tasks = self._reader("learning-tasks", TASKS_READING, learner)
+        labels = self._reader("learning-labels", LABELS_READING, learner)
+        return Term("learning", (predictions, tasks, labels, horizon), (loop,), (publisher,))
 
     def _reader(
         self, name: str, reading: Reading, learner: Learner, horizon: Horizon | None = None

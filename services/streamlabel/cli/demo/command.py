@@ -40,10 +40,10 @@ def demo(
     rate: Annotated[float, typer.Option(min=0, help="Digits a second; 0: as fast as it goes.")] = _DEFAULT_PER_SECOND,
     annotators: Annotated[
         int, typer.Option(min=0, max=200, help="Simulated people; 0 leaves the answers to you, in the browser.")
-    ] = 8,
+    ] = 16,
     annotator_error: Annotated[
         float, typer.Option(min=0, max=1, help="Share of wrong answers of simulated people.")
-    ] = 0.02,
+    ] = 0.005,
     think_time_ms: Annotated[
         int, typer.Option(min=0, max=600_000, help="How long they look at a digit, on average.")
     ] = 150,

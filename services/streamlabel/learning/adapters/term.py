@@ -55,11 +55,12 @@ class LearnerLoop:
 
 
 class Term:
-    """Several components that live and die together, stopped in the order in which they were given; a component itself."""
+    """Several components that live and die together, stopped one group after the other, in the order given; a component itself."""
 
-    def __init__(self, name: str, parts: Sequence[Component]) -> None:
+    def __init__(self, name: str, *groups: Sequence[Component]) -> None:
         self.name = name
-        self._parts = parts
+        self._groups = groups
+        self._parts = [part for group in groups for part in group]
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def start(self) -> None:
@@ -78,9 +79,8 @@ class Term:
             await end(list(self._tasks.values()))
 
     async def stop(self) -> None:
-        """Stops one after the other, and sees each end."""
-        for part in self._parts:
-            await part.stop()
-            task = self._tasks.get(part.name)
-            if task is not None:
-                await asyncio.wait({task})
+        """Stops group after group, and sees each end."""
+        for group in self._groups:
+            await asyncio.gather(*(part.stop() for part in group))
+            if tasks := {self._tasks[part.name] for part in group if part.name in self._tasks}:
+                await asyncio.wait(tasks)
