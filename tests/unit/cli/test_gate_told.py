@@ -1,0 +1,118 @@
+"""What `gate` commands say of gates and transitions, and of a learning service that is none."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from streamlabel.cli.decision_replay import Difference, Report
+from streamlabel.cli.gate_history import transition_row
+from streamlabel.cli.gate_replay import facts, words
+from streamlabel.cli.gate_status import rows
+from streamlabel.cli.learning_records import gate_number, learning_records
+from streamlabel.core.decision import Decision, DecisionReason, Route
+from streamlabel.errors import ConfigurationError, TransientError
+from streamlabel.gate.chain import FIRST, linked
+from streamlabel.local.ports import choose
+
+PASSED = Decision(route=Route.AUTO_LABEL, reason=DecisionReason.GATE_PASSED, threshold=0.5, score=0.9, gate_id="mail/3")
+
+
+def standing(**changes: Any) -> dict[str, Any]:
+    point: dict[str, Any] = {
+        "at_ms": 1_772_366_400_000,
+        "state": "certified",
+        "reason": "certified",
+        "threshold": 0.75,
+        "lane_rate": 0.15,
+        "coverage": 0.5,
+        "bound": 0.041,
+        "count": 300,
+        "errors": 4,
+        "evidence": 500,
+        "unanswered": 12,
+        "answers_needed": 0,
+        "alarm": 1.25,
+        "confirmed_until_ms": 1_772_366_399_000,
+    } | changes
+    return {
+        "project": "mail", "model_name": "m", "model_version": 2, "alpha": 0.05, "delta": 0.1, "point": point
+    }  # fmt: skip
+
+
+def test_a_gate_is_told_in_the_words_of_an_operator() -> None:
+    said = dict(rows(standing()))
+    assert said["model"] == "m version 2"
+    assert said["alpha"] == "5.00% wrong at most, with probability 0.9"
+    assert (said["threshold"], said["bound"]) == ("0.75", "4.10%")
+    assert said["evidence"] == "n 300, k 4 of 500 answers in the window"
+    assert said["to go"] == "nothing: certified"
+    assert said["alarm"] == "evidence of 1.2 to 1 for errors above alpha; 200 revokes"
+    assert said["confirmed until"] == "2026-03-01T11:59:59Z"
+
+
+def test_a_gate_without_a_certificate_says_what_is_missing() -> None:
+    cold = standing(threshold=None, count=0, answers_needed=1234, confirmed_until_ms=0)
+    said = dict(rows(cold))
+    assert (said["threshold"], said["bound"], said["confirmed until"]) == ("nothing passes", "–", "–")
+    assert said["to go"] == "1,234 more answers until certified"
+    assert "not good enough" in dict(rows(standing(answers_needed=None)))["to go"]
+    assert dict(rows(standing() | {"point": None}))["state"] == "cold"
+
+
+def test_a_transition_says_since_when_labels_are_suspect() -> None:
+    told = {"at_ms": 1_772_366_400_000, "state": "suspended", "suspect_from_ms": 1_772_366_399_500}
+    link = linked(number=1, project="mail", model_name="m", model_version=1, facts=json.dumps(told), previous=FIRST)
+    row = transition_row(link)
+    assert (row["at"], row["suspect_from"]) == ("2026-03-01T12:00:00Z", "2026-03-01T11:59:59.500Z")
+    assert row["digest"] == link.digest.hex()
+
+
+def test_a_replay_shows_what_differs_and_what_could_not_be_told() -> None:
+    other = Decision(route=Route.AUTO_LABEL, reason=DecisionReason.GATE_PASSED, threshold=0.5, score=0.8)
+    report = Report(
+        replayed=30,
+        identical=18,
+        unchecked_lane=5,
+        different=[Difference("r1", PASSED, other)],
+        differences=12,
+        not_replayable=Counter({"no gate id": 3}),
+    )
+    said = words(report)
+    assert "replayed 30 decisions: 18 identical, 12 different" in said
+    assert "logged auto_label, gate_passed, score 0.9, threshold 0.5, gate mail/3" in said
+    assert "… and 11 more" in said
+    assert "not replayable: 3 (no gate id)" in said
+    assert (facts("mail", report)["different"], facts("mail", report)["holds"]) == (12, False)
+
+
+@pytest.mark.parametrize(
+    ("report", "holds"),
+    [
+        (Report(replayed=2, identical=2, not_replayable=Counter(gone=1)), True),
+        (Report(), True),
+        (Report(not_replayable=Counter(gone=1)), False),
+        (Report(replayed=2, identical=1, differences=1), False),
+        (Report(replayed=2, identical=2, unchecked_lane=1), False),
+    ],
+)
+def test_a_log_holds_where_all_that_is_left_was_checked_and_is_the_same(report: Report, holds: bool) -> None:
+    assert report.holds is holds
+
+
+def test_gates_are_known_by_project_and_number() -> None:
+    assert gate_number("mail", "mail/17") == 17
+    for other in ("", "mail", "mail/", "news/1", "mail/x", "mail/-1", "mail/1" + "0" * 18):
+        assert gate_number("mail", other) is None
+
+
+async def test_a_learning_service_that_is_away_is_named_with_the_way_out() -> None:
+    async with learning_records(f"http://127.0.0.1:{choose(set())}/") as learning:
+        with pytest.raises(TransientError, match="STREAMLABEL_CLI_LEARNING_URL names another learning service"):
+            await learning.projects()
+    async with learning_records("no url") as learning:
+        with pytest.raises(ConfigurationError, match="this is no URL"):
+            await learning.projects()
