@@ -10,13 +10,15 @@ from streamlabel.cli.lot_plot import plot
 from streamlabel.cli.moments import told
 
 _STYLE = """
-@page { size: A4; margin: 16mm }
-body { font: 10.5pt/1.4 system-ui, sans-serif; color: #111827; max-width: 178mm; margin: 0 auto; padding: 4mm }
-h1 { font-size: 15pt; margin: 0 0 2mm } h2 { font-size: 11pt; margin: 5mm 0 1mm }
+@page { size: A4; margin: 12mm 16mm }
+body { font: 10pt/1.35 system-ui, sans-serif; color: #111827; max-width: 178mm; margin: 0 auto; padding: 4mm }
+@media print { body { padding: 0; font-size: 9.5pt } svg { max-height: 55mm } }
+p { margin: 1.5mm 0 }
+h1 { font-size: 15pt; margin: 0 0 2mm } h2 { font-size: 11pt; margin: 4mm 0 1mm }
 .promise { font-size: 13pt; border-left: 1.2mm solid #1d4ed8; padding: 1mm 0 1mm 4mm; margin: 3mm 0 }
 table { border-collapse: collapse; width: 100% } td, th { text-align: right; padding: .6mm 2mm; border-bottom: .2mm solid #d1d5db }
 td:first-child, th:first-child { text-align: left; padding-left: 0 }
-ul { margin: 1mm 0; padding-left: 5mm } svg { width: 100% } svg text { font: 11px system-ui, sans-serif; fill: #374151 }
+ul { margin: 1mm 0; padding-left: 5mm } svg { width: 100% } svg text { font: 11px system-ui, sans-serif }
 code { font-size: 8.5pt; overflow-wrap: anywhere } .warning { color: #b45309 }
 """
 _PROMISED = (

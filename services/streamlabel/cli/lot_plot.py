@@ -8,7 +8,7 @@ from html import escape
 from streamlabel.gate.lot import LotCertificate, Stratum
 
 _WIDTH, _HEIGHT = 640, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 12, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 24, 12, 40
 _STEPS = 80
 _INKS = ("#1d4ed8", "#b45309", "#15803d", "#7e22ce")
 _AHEAD = 2.5
@@ -16,16 +16,20 @@ _TICKS = 5
 
 
 def plot(strata: Sequence[Stratum], parts: Sequence[LotCertificate]) -> str:
-    """One curve a stratum, four at most (those of the most labels); each ends being likely where its bound stands."""
+    """One curve a stratum, four at most (those of the most labels); each ends being likely where its bound stands.
+
+    One in which nobody looked has none: whatever is wrong there, so good an audit was certain.
+    """
     shown = sorted(zip(strata, parts, strict=True), key=lambda each: -each[0].labels)[: len(_INKS)]
-    right = min(1.0, _AHEAD * max((_share(part.wrong_at_most, stratum) for stratum, part in shown), default=0.0) or 1.0)
+    bounds = [_share(part.wrong_at_most, stratum) for stratum, part in shown if part.audited]
+    right = min(1.0, _AHEAD * max(bounds, default=0.0)) or 1.0
     drawn = [_frame(right)]
     for place, (stratum, part) in enumerate(shown):
         drawn.append(_curve(stratum, part, right, _INKS[place], place))
     title = "The chance that the audit finds as few wrong labels as it did, by the share of labels that are wrong"
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}" '
-        f'xmlns="http://www.w3.org/2000/svg">{"".join(drawn)}</svg>'
+        f'xmlns="http://www.w3.org/2000/svg" fill="#374151">{"".join(drawn)}</svg>'
     )
 
 
@@ -59,15 +63,16 @@ def _frame(right: float) -> str:
 
 def _curve(stratum: Stratum, part: LotCertificate, right: float, ink: str, place: int) -> str:
     """The chance by the share that is wrong, delta as a dashed line, and the bound where both meet."""
-    points = []
-    for step in range(_STEPS + 1):
-        share = right * step / _STEPS
-        points.append(f"{_x(share, right):.1f},{_y(part.chance(round(share * stratum.labels))):.1f}")
-    bound, floor = _x(_share(part.wrong_at_most, stratum), right), _y(part.delta)
     words = f"lane rate {stratum.lane_rate:.1%}: {part.wrong_at_most:,} of {stratum.labels:,} at most"
+    legend = f'<text x="{_WIDTH - _RIGHT - 4}" y="{_TOP + 16 + 16 * place}" text-anchor="end" fill="{ink}">{escape(words)}</text>'
+    if not part.audited:
+        return legend
+    shares = [right * step / _STEPS for step in range(_STEPS + 1)]
+    points = [f"{_x(each, right):.1f},{_y(part.chance(round(each * stratum.labels))):.1f}" for each in shares]
+    bound, floor = _x(_share(part.wrong_at_most, stratum), right), _y(part.delta)
     return (
         f'<polyline points="{" ".join(points)}" fill="none" stroke="{ink}" stroke-width="2"/>'
         f'<line x1="{_LEFT}" y1="{floor:.1f}" x2="{_WIDTH - _RIGHT}" y2="{floor:.1f}" stroke="{ink}" stroke-dasharray="2 4"/>'
         f'<line x1="{bound:.1f}" y1="{_TOP}" x2="{bound:.1f}" y2="{_HEIGHT - _BOTTOM}" stroke="{ink}" stroke-dasharray="6 3"/>'
-        f'<text x="{_WIDTH - _RIGHT - 4}" y="{_TOP + 16 + 16 * place}" text-anchor="end" fill="{ink}">{escape(words)}</text>'
+        f"{legend}"
     )
