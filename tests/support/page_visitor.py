@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Literal, Self
 
 from playwright.async_api import ConsoleMessage, Locator, Page, expect
 
 # As long as the page takes two presses of a key for one.
 SETTLE_S = 0.12
+# What the system may prefer; a page that is open follows it.
+SCHEMES: Sequence[Literal["light", "dark"]] = ("light", "dark")
 
 
 @dataclass
@@ -81,6 +83,13 @@ class Visitor:
         for key in keys:
             await asyncio.sleep(SETTLE_S)
             await self.page.keyboard.press(key)
+
+    async def resize(self, width_px: int, height_px: int) -> None:
+        """Another window; returns when the page has been laid out and painted for it."""
+        await self.page.set_viewport_size({"width": width_px, "height": height_px})
+        await self.page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
 
     async def focused(self) -> str:
         """A short description of what has the focus."""

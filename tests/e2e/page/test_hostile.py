@@ -40,13 +40,15 @@ async def is_unharmed(visitor: Visitor) -> None:
     assert visitor.faults == []
 
 
-@pytest.mark.parametrize("name", MARKUP)
-async def test_markup_in_a_text_is_text(visit: Visit, desk: PaperDesk, name: str) -> None:
+async def test_markup_in_a_text_is_text(visit: Visit, desk: PaperDesk) -> None:
     desk.projects["mail"] = project("mail", Kind.PAYLOAD_KIND_TEXT, [("spam", "s"), ("ham", "h")])
-    await desk.put(task("mail", "m1", text(MARKUP[name])))
+    await desk.put(*(task("mail", name, text(markup)) for name, markup in MARKUP.items()))
     ada = await visit(project="mail")
-    await expect(ada.stage.locator(".text")).to_have_text(MARKUP[name])
-    await is_unharmed(ada)
+    for name, markup in MARKUP.items():
+        await ada.sees(name)
+        await expect(ada.stage.locator(".text")).to_have_text(markup)
+        await is_unharmed(ada)
+        await ada.press("s")
 
 
 @pytest.mark.parametrize("name", MARKUP)

@@ -11,7 +11,7 @@ from playwright.async_api import expect
 from streamlabel.v1 import project_pb2, record_pb2
 from support.page_host import PageHost
 from support.page_samples import image, photo_jpeg, project, task, text
-from support.page_visitor import Visit, Visitor
+from support.page_visitor import SCHEMES, Visit, Visitor
 from support.paper_desk import PaperDesk
 
 Kind = project_pb2.PayloadKind
@@ -38,6 +38,7 @@ CASES = (
     "pending",
     "refund",
 )
+LONG = "Where is my parcel? It should have been here on Monday, and nobody ever answers the telephone."
 INTENTS = [f"{topic}_{case}" for topic in TOPICS for case in (*CASES, "wrong_amount_received")]
 
 
@@ -84,14 +85,20 @@ async def photos(visit: Visit, desk: PaperDesk, look: dict[str, object]) -> Visi
 SCENES = [digits, messages, tickets, photos]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
 async def test_all_that_is_needed_is_in_sight(
-    visit: Visit, desk: PaperDesk, pictures: Path, scene: Scene, size: str, scheme: str
+    visit: Visit, desk: PaperDesk, pictures: Path, scene: Scene, size: str
 ) -> None:
-    ada = await scene(visit, desk, {**SIZES[size], "color_scheme": scheme, "reduced_motion": "reduce"})
-    await ada.page.screenshot(path=pictures / f"{scene.__name__}-{size}-{scheme}.png")
+    ada = await scene(visit, desk, {**SIZES[size], "reduced_motion": "reduce"})
+    for scheme in SCHEMES:
+        await ada.page.emulate_media(color_scheme=scheme)
+        await ada.page.screenshot(path=pictures / f"{scene.__name__}-{size}-{scheme}.png")
+        await has_all_in_sight(ada, is_list=scene is messages)
+
+
+async def has_all_in_sight(ada: Visitor, *, is_list: bool) -> None:
+    """What is worked with, and something to label; `is_list`: where the classes are a list, its beginning and its filter."""
     # Nothing to scroll sideways, and the page as a whole stands still.
     assert await ada.page.evaluate(
         "() => [document.documentElement.scrollWidth <= innerWidth, document.documentElement.scrollHeight <= innerHeight]"
@@ -101,7 +108,7 @@ async def test_all_that_is_needed_is_in_sight(
     stage = await ada.stage.bounding_box()
     assert stage is not None
     assert stage["height"] >= 90
-    if scene is messages:
+    if is_list:
         await expect(ada.filter).to_be_in_viewport(ratio=1)
         await expect(ada.options.first).to_be_in_viewport(ratio=1)
         return
@@ -144,14 +151,20 @@ async def test_what_is_told_hides_nothing_that_one_works_with(
         assert told["y"] + told["height"] <= stage["y"]
 
 
-@pytest.mark.parametrize("width_px", [320, 360, 768, 1280])
 @pytest.mark.parametrize("count", [2, 3, 5, 7, 11, 16])
-async def test_no_row_of_answers_has_a_hole(visit: Visit, desk: PaperDesk, count: int, width_px: int) -> None:
+async def test_no_row_of_answers_has_a_hole(visit: Visit, desk: PaperDesk, count: int) -> None:
     names = [f"Something {number}" for number in range(count)]
     desk.projects["many"] = project("many", Kind.PAYLOAD_KIND_TEXT, names)
     await desk.put(task("many", "t1", text("short")))
-    ada = await visit(project="many", viewport={"width": width_px, "height": 1100})
+    ada = await visit(project="many")
     await ada.sees("t1")
+    for width_px in (320, 360, 768, 1280):
+        await ada.resize(width_px, 1100)
+        await has_full_rows(ada)
+
+
+async def has_full_rows(ada: Visitor) -> None:
+    """Each row of answers takes the whole width; only the last may have fewer."""
     boxes = await ada.page.locator(".answer").evaluate_all(
         "(all) => all.map((one) => one.getBoundingClientRect()).map(({ left, right, top }) => [left, right, top])"
     )
@@ -162,24 +175,27 @@ async def test_no_row_of_answers_has_a_hole(visit: Visit, desk: PaperDesk, count
         in_row = [(left, right) for left, right, top in boxes if top == row]
         assert in_row[0][0] == pytest.approx(left_px, abs=1)
         assert in_row[-1][1] == pytest.approx(right_px, abs=1)
-        # Only the last row may have fewer.
         assert len(in_row) == len([1 for *_, top in boxes if top == boxes[0][2]]) or row == boxes[-1][2]
 
 
-@pytest.mark.parametrize("width_px", [360, 768, 1280])
-async def test_a_short_text_stands_in_the_middle_and_has_the_width_of_the_card(
-    visit: Visit, desk: PaperDesk, width_px: int
-) -> None:
-    long = "Where is my parcel? It should have been here on Monday, and nobody ever answers the telephone."
-    for name, kind, payload in (
+@pytest.mark.parametrize(
+    ("name", "kind", "payload"),
+    [
         ("word", Kind.PAYLOAD_KIND_TEXT, text("Where is it?")),
-        ("line", Kind.PAYLOAD_KIND_TEXT, text(long)),
+        ("line", Kind.PAYLOAD_KIND_TEXT, text(LONG)),
         ("json", Kind.PAYLOAD_KIND_JSON, record_pb2.Payload(json='{"id": 9}')),
-    ):
-        desk.projects[name] = project(name, kind, ["yes", "no"])
-        await desk.put(task(name, name, payload))
-        ada = await visit(project=name, viewport={"width": width_px, "height": 800})
-        await ada.sees(name)
+    ],
+    ids=["word", "line", "json"],
+)
+async def test_a_short_text_stands_in_the_middle_and_has_the_width_of_the_card(
+    visit: Visit, desk: PaperDesk, name: str, kind: project_pb2.PayloadKind, payload: record_pb2.Payload
+) -> None:
+    desk.projects[name] = project(name, kind, ["yes", "no"])
+    await desk.put(task(name, name, payload))
+    ada = await visit(project=name)
+    await ada.sees(name)
+    for width_px in (360, 768, 1280):
+        await ada.resize(width_px, 800)
         body, slot = await ada.page.evaluate(
             """() => {
               const range = document.createRange();
