@@ -161,8 +161,8 @@ class GateHost:
         steps: list[Step] = []
         for point, suspect_from_ms in course(now_ms):
             if not points or points[-1].state is not point.state:
-                steps.append(step(point, suspect_from_ms=suspect_from_ms))
-            points.append(point)
+                steps.append(step(replace(point, place=60 * len(points)), suspect_from_ms=suspect_from_ms))
+            points.append(replace(point, place=60 * len(points)))
         await self.begin(about)
         await self.live(about, *points, steps=steps)
 

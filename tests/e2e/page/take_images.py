@@ -1,9 +1,12 @@
-"""Takes the pictures of the page in docs/images: `python tests/e2e/page/take_images.py` after a change of its looks."""
+"""Takes the pictures of both pages in docs/images: `python tests/e2e/page/take_images.py` after a change of their looks."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import tempfile
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,15 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from playwright.async_api import Browser  # noqa: E402
 
+from streamlabel.learning.rules.book import Book, BookLimits, Step  # noqa: E402
+from streamlabel.learning.rules.points import Point, point_of  # noqa: E402
+from streamlabel.learning.rules.subject import Subject  # noqa: E402
 from streamlabel.local.datasets import load_digits  # noqa: E402
+from streamlabel.local.servers import EmbeddedServers  # noqa: E402
 from streamlabel.v1 import project_pb2  # noqa: E402
 from support.browser import chromium  # noqa: E402
+from support.gate_page import gate_host, subject  # noqa: E402
+from support.gate_stream import CLASSES, GateStream  # noqa: E402
 from support.page_host import page_host  # noqa: E402
 from support.page_samples import digits_project, image, project, task, text  # noqa: E402
 from support.page_visitor import Visitor  # noqa: E402
@@ -23,9 +32,11 @@ from support.paper_desk import PaperDesk  # noqa: E402
 IMAGES = ROOT / "docs" / "images"
 CACHE = Path.home() / ".cache" / "streamlabel"
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
+TALL = {"viewport": {"width": 1280, "height": 960}}
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 TOPICS = ("card", "cash", "direct debit", "exchange rate", "loan", "top-up", "transfer")
 CASES = ("arrived late", "cancel", "declined", "fee charged", "limit", "lost", "not recognised", "pending", "refund")
+MINUTE_MS, BATCHES, WORSE = 60_000, 420, (180, 240)
 MESSAGE = "I took out 50 pounds yesterday, but the machine gave me only 20. How do I get the rest back?"
 
 
@@ -57,10 +68,41 @@ async def take(
     await context.close()
 
 
+def lived() -> tuple[Subject, list[Point], list[Step]]:
+    """Seven hours of a real gate, ended just now: records as they come, and from the third hour to the fourth the model is worse."""
+    about = replace(subject("support"), model_name="support-intent", class_names=CLASSES)
+    life = GateStream(Book(about, BookLimits()), now_ms=round(time.time() * 1000) - BATCHES * MINUTE_MS, delay=3)
+    points, steps = [], []
+    for batch in range(BATCHES):
+        life.step(error=0.5 if WORSE[0] <= batch < WORSE[1] else 0.015)
+        life.now_ms += MINUTE_MS - 100
+        points.append(point_of(life.book, life.now_ms))
+        steps += life.book.take_steps()
+    return about, points, steps
+
+
+async def take_gates(browser: Browser) -> None:
+    """A gate with a past."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedServers(Path(folder), ("postgres",)) as servers:
+        async with gate_host(servers.postgres) as host:
+            about, points, steps = lived()
+            await host.begin(about)
+            await host.live(about, *points, steps=steps)
+            for name, scheme, look in (("gate-page-light", "light", TALL), ("gate-page-phone-dark", "dark", PHONE)):
+                context = await browser.new_context(**look, color_scheme=scheme, reduced_motion="reduce")
+                page = await context.new_page()
+                await page.goto(host.url)
+                await page.locator(".line-coverage").first.wait_for()
+                await page.wait_for_timeout(300)
+                await page.screenshot(path=IMAGES / f"{name}.png")
+                await context.close()
+
+
 async def main() -> None:
     """All pictures."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     async with chromium() as browser:
+        await take_gates(browser)
         for name, project_name, answers, scheme, look in (
             ("page-digits-light", "digits", 9, "light", DESKTOP),
             ("page-digits-dark", "digits", 9, "dark", DESKTOP),

@@ -157,13 +157,12 @@ async def test_every_scene_fits_every_width_and_has_no_barrier_that_a_checker_ca
     ada = await scene(gates, look, {"reduced_motion": "reduce"})
     for width_px in WIDTHS_PX:
         await ada.page.set_viewport_size({"width": width_px, "height": 800})
-        for scheme in SCHEMES:
+        # What is said of contrast is of the scheme, what of size and place is of the width.
+        for scheme in SCHEMES if width_px == WIDTHS_PX[0] else SCHEMES[:1]:
             await ada.page.emulate_media(color_scheme=scheme)
             await ada.page.wait_for_timeout(50)
             await ada.page.screenshot(path=pictures / f"gate-{scene.__name__}-{width_px}-{scheme}.png", full_page=True)
-            # What is said of contrast is of the scheme, what of size and place is of the width.
-            if scheme == "light" or width_px == WIDTHS_PX[0]:
-                assert await violations(ada.page) == [], (width_px, scheme)
+            assert await violations(ada.page) == [], (width_px, scheme)
         assert await ada.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), width_px
 
 
@@ -174,7 +173,7 @@ async def test_how_a_gate_stands_and_why(gates: GateHost, look: Look) -> None:
     await expect(ada.page.locator(".stands")).to_have_text("digitsCertifiedmodel digits 3, taxonomy 1")
     await expect(ada.page.locator(".promise")).to_contain_text("at most 5 % of the labels")
     for name, words in {
-        "Labelled by the model": "%of the latest records",
+        "Labelled by the model": "%of the latest thousand records passed the gate",
         "Certified error rate": "≤ 4.6 %of these labels are wrong; promised are 5 %",
         "Evidence": "431calibration answers above the threshold, 9 of them wrong; 712 in all",
         "Until certified": "Certified",

@@ -70,6 +70,15 @@ test("labels are suspect until the same model version is certified anew", () => 
   assert.equal(course.suspectsUntil(all.slice(2), revoked), null);
 });
 
+test("certificates that only renew one another are told once, since when and how often", () => {
+  const step = (number, state, version = 3) => ({ number, model_name: "m", model_version: version, facts: { state, at_ms: number } });
+  const all = [step(7, "certified", 4), step(6, "certified"), step(5, "certified"), step(4, "certified"), step(3, "suspended"), step(2, "certified"), step(1, "cold")];
+  assert.deepEqual(course.withoutRenewals(all).map(({ first, latest, renewals }) => [first.number, latest.number, renewals]), [
+    [7, 7, 0], [4, 6, 2], [3, 3, 0], [2, 2, 0], [1, 1, 0],
+  ]);
+  assert.deepEqual(course.withoutRenewals([]), []);
+});
+
 test("what is new comes behind, what is too old goes, and nothing comes twice", () => {
   const points = [point(1), point(2), point(3)];
   assert.deepEqual(course.extended(points, [point(3), point(4)], 2 * MINUTE).map(({ at_ms: at }) => at / MINUTE), [2, 3, 4]);

@@ -79,6 +79,22 @@ export function suspectsUntil(transitions, transition) {
   return later.at(-1)?.facts.at_ms ?? null;
 }
 
+// Certificates that follow one another with nothing in between are one: {first, latest, renewals}, latest first as `transitions` are.
+export function withoutRenewals(transitions) {
+  const found = [];
+  for (const transition of transitions) {
+    const later = found.at(-1);
+    if (later && isRenewal(later.first, transition)) Object.assign(later, { first: transition, renewals: later.renewals + 1 });
+    else found.push({ first: transition, latest: transition, renewals: 0 });
+  }
+  return found;
+}
+
+function isRenewal(later, earlier) {
+  return later.facts.state === "certified" && earlier.facts.state === "certified"
+    && later.model_name === earlier.model_name && later.model_version === earlier.model_version;
+}
+
 // Points with those that are newer than the last one of them behind; none before `sinceMs`.
 export function extended(points, newer, sinceMs) {
   const lastMs = points.at(-1)?.at_ms ?? -Infinity;

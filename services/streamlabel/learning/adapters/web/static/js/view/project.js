@@ -43,7 +43,8 @@ export class ProjectView {
     tell(this.model, `model ${project.model_name} ${project.model_version}, taxonomy ${project.taxonomy_version}`);
     tell(this.promise, `Promised: at most ${percent(alpha)} of the labels that the model sets alone are wrong (alpha), `
       + `for each certificate with a probability of ${percent(1 - delta)} (1 − delta ${delta}).`);
-    this.pill.hidden = this.figures.list.hidden = this.rest.hidden = this.reason.hidden = point === null;
+    this.pill.hidden = this.figures.list.hidden = this.rest.hidden = point === null;
+    if (point === null) this.reason.hidden = true;
     if (point === null) return tell(this.meaning, "Learning has begun with it just now: how the gate stands appears here within seconds.");
     this.#showStanding(point);
     this.figures.show(figuresOf(point, alpha, nowMs));
@@ -57,6 +58,7 @@ export class ProjectView {
     this.#state = point.state;
     const guarded = point.state === "certified" && point.threshold === null;
     tell(this.meaning, guarded ? "It is certified, but the guard lets nothing pass for now: people label everything." : STATES[point.state].means);
+    this.reason.hidden = point.reason === point.state;
     tell(this.reason, `Reason: ${point.reason}`);
   }
 }
@@ -97,7 +99,7 @@ function figuresOf(point, alpha) {
   const wanted = needed(point);
   if (!certified && point.answers_needed) wanted.progress = { done: point.evidence, of: point.evidence + point.answers_needed };
   return {
-    coverage: { value: percent(point.coverage), note: "of the latest records would pass the gate as it is" },
+    coverage: { value: percent(point.coverage), note: "of the latest thousand records passed the gate" },
     bound: certified && point.bound < 1
       ? { value: `≤ ${percent(point.bound)}`, note: `of these labels are wrong; promised are ${percent(alpha)}`, bad: point.bound > alpha }
       : { value: "None", note: `promised are ${percent(alpha)}`, words: true },

@@ -1,6 +1,6 @@
 // What the gate did, when and why, and which labels that casts doubt on.
 
-import { suspectsUntil } from "../course.js";
+import { suspectsUntil, withoutRenewals } from "../course.js";
 import { count, moment, number, score } from "../words.js";
 import { h } from "./dom.js";
 import { statePill } from "./state.js";
@@ -18,7 +18,8 @@ export class TransitionList {
     this.none = h("p", { class: "panel-note" }, "None yet.");
     this.node = h("section", { class: "panel", "aria-labelledby": "steps-title" },
       h("h3", { id: "steps-title" }, "Transitions"),
-      h("p", { class: "panel-note" }, "Latest first. Each is kept for ever, in a chain that shows whether one was changed or taken out."),
+      h("p", { class: "panel-note" }, "Latest first. All are kept for ever, in a chain that shows whether one was changed or taken out: ",
+        h("code", {}, "streamlabel gate history"), ", ", h("code", {}, "gate verify"), "."),
       this.none, this.list, this.more);
   }
 
@@ -26,7 +27,7 @@ export class TransitionList {
     const drawn = transitions.map(({ number: place }) => place).join();
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
-    const rows = transitions.map((transition) => step(transitions, transition, nowMs));
+    const rows = withoutRenewals(transitions).map((stretch) => step(transitions, stretch, nowMs));
     this.none.hidden = rows.length > 0;
     this.list.hidden = rows.length === 0;
     this.list.replaceChildren(...rows.slice(0, SHOWN));
@@ -36,17 +37,18 @@ export class TransitionList {
   }
 }
 
-function step(transitions, transition, nowMs) {
-  const { facts } = transition;
+function step(transitions, { first, latest, renewals }, nowMs) {
+  const { facts } = latest;
   const evidence = facts.state === "certified"
     ? `threshold ${score(facts.threshold)} · ${count(facts.errors, "error")} in ${count(facts.count, "answer")}`
     : null;
-  const facts_ = [`model ${transition.model_name} ${transition.model_version}`, evidence, `after ${count(facts.place, "record")}`];
+  const told = [`model ${latest.model_name} ${latest.model_version}`, evidence, `after ${count(first.facts.place, "record")}`];
   return h("li", {},
-    h("div", { class: "step-head" }, statePill(facts.state), time(facts.at_ms, nowMs, "step-time")),
-    h("p", { class: "step-reason" }, facts.reason),
-    h("p", { class: "step-facts" }, facts_.filter(Boolean).join(" · ")),
-    facts.suspect_from_ms === null ? null : suspects(transitions, transition, nowMs));
+    h("div", { class: "step-head" }, statePill(facts.state), time(first.facts.at_ms, nowMs, "step-time")),
+    first.facts.reason === facts.state ? null : h("p", { class: "step-reason" }, first.facts.reason),
+    h("p", { class: "step-facts" }, told.filter(Boolean).join(" · ")),
+    renewals === 0 ? null : h("p", { class: "step-facts" }, `renewed ${count(renewals, "time")}, last at `, time(facts.at_ms, nowMs)),
+    facts.suspect_from_ms === null ? null : suspects(transitions, latest, nowMs));
 }
 
 function suspects(transitions, transition, nowMs) {
