@@ -79,7 +79,7 @@ class Town:
                 "STREAMLABEL_LEARNING_POSTGRES_DSN": self.dsn,
                 "STREAMLABEL_COIN_KEYS": COIN_KEY.hex(),
                 "STREAMLABEL_HTTP_PORT": str(port),
-                "STREAMLABEL_LOG_LEVEL": "info",
+                "STREAMLABEL_LOG_LEVEL": "warning",
             }
         return self.settings[name]
 
@@ -87,6 +87,10 @@ class Town:
     async def service(self, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
         """The service, alive for as long as the block lasts."""
         async with service(name, self.environment(name)) as process:
+            port = int(self.environment(name)["STREAMLABEL_HTTP_PORT"])
+            async with asyncio.timeout(60):
+                while not await asyncio.to_thread(_answers, port):
+                    await asyncio.sleep(0.05)
             yield process
 
     async def kill(self, process: asyncio.subprocess.Process) -> None:
@@ -208,6 +212,13 @@ def answer(task: ReviewTask) -> Label:
         content_hash=task.record.content_hash,
         labelled_at=datetime.now(UTC),
     )
+
+
+def _answers(port: int) -> bool:
+    """Whether the process lives: before, a signal would find it without a handler."""
+    with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{port}/livez", timeout=5):
+        return True
+    return False
 
 
 def _get(url: str) -> dict[str, Any]:

@@ -64,18 +64,28 @@ async def test_a_gate_opens_is_revoked_and_opens_for_the_next_version_only(town:
 
 async def test_killed_at_random_moments_nothing_is_lost_and_nothing_passes_uncertified(town: Town) -> None:
     chance = random.Random(4)
+    over = asyncio.Event()
+
+    async def stream() -> None:
+        while not over.is_set():
+            await town.send(50)
+            await asyncio.sleep(0.15)
+
     async with town.people():
-        sending = asyncio.create_task(town.send(4000))
+        async with town.service("routing"), town.service("learning"):
+            await town.state(GateState.COLD)
+        sending = asyncio.create_task(stream())
         for victim in ("learning", "routing", "learning", "routing", "learning"):
             async with town.service("routing") as routing, town.service("learning") as learning:
-                await asyncio.sleep(chance.uniform(1.5, 4.0))
+                await asyncio.sleep(chance.uniform(0.3, 3.0))
                 await town.kill(routing if victim == "routing" else learning)
         async with town.service("routing"), town.service("learning"):
-            await sending
-            await town.routed()
             await town.state(GateState.CERTIFIED)
+            over.set()
+            await sending
             await town.send(500)
             await town.routed()
+            assert town.by_model()
             town.check_labels()
             assert town.error() <= 0.1
             await check_records(town)
