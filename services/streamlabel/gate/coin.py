@@ -14,7 +14,7 @@ def toss(epoch_key: bytes, record_key: bytes) -> float:
     HMAC-SHA-256 (RFC 2104), its first 53 bits. Who does not hold `epoch_key` cannot foresee it, whatever he may choose for
     `record_key`; who does can prove afterwards that no coin was tossed twice.
     """
-    digest = hmac.new(epoch_key, record_key, hashlib.sha256).digest()
+    digest = hmac.digest(epoch_key, record_key, "sha256")
     return float((int.from_bytes(digest[:8], "big") >> (64 - _BITS)) / (1 << _BITS))
 
 

@@ -17,6 +17,11 @@ NEAR, NEARER = 10, 3
 _STEPS = 1 << 15
 _UNIT_STEPS = 1 << 9
 _PRODUCTS_AT_ONCE = 1 << 18
+# Likenesses of so many rows stay in a core's cache while they are looked through.
+_ROWS_AT_ONCE = 64
+# A likeness is a whole number of at most 2^18 either way: it fits into 32 bits together with the place of its point.
+_PLACE_BITS = 10
+MAX_POINTS = _PLACES = 1 << _PLACE_BITS
 _LOG_ODDS_LIMIT = 16.0
 _LEAST = 1e-12
 
@@ -25,8 +30,9 @@ _LEAST = 1e-12
 class Neighbours:
     """Records whose true class is known, as points to compare with.
 
-    `projection` [d, r] of whole numbers takes an embedding into the space of `points` [m, r], unit vectors in steps, r at most 64;
-    `classes` [m] are places in the taxonomy. `embedding_scale` is the largest value of an embedding that is told apart.
+    `projection` [d, r] of whole numbers takes an embedding into the space of `points` [m, r], unit vectors in steps; m is at most
+    1,024, r at most 64. `classes` [m] are places in the taxonomy. `embedding_scale` is the largest value of an embedding that is
+    told apart.
     """
 
     projection: Matrix
@@ -51,6 +57,12 @@ def _product(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[Any
     for begin in range(0, len(left), rows):
         np.matmul(left[begin : begin + rows], right, out=made[begin : begin + rows])
     return made
+
+
+def _rank(likeness: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """Likeness and place in the list as one number: the larger, the nearer, and of equals the first; no two are the same."""
+    places = np.arange(_PLACES - 1, _PLACES - 1 - likeness.shape[1], -1, dtype=np.int32)
+    return np.asarray((likeness.astype(np.int32) << _PLACE_BITS) + places)
 
 
 def to_unit_steps(vectors: Matrix) -> Matrix:
@@ -100,13 +112,16 @@ def neighbour_features(
     With `leave_out` the rows are the points themselves, and none counts as its own neighbour.
     """
     near = min(NEAR, len(neighbours.points) - leave_out)
-    likeness = _product(placed.astype(np.float32), neighbours.points.T.astype(np.float32))
-    if leave_out:
-        np.fill_diagonal(likeness, -np.inf)
-    nearest = np.argpartition(likeness, likeness.shape[1] - near, axis=1)[:, -near:]
-    values = np.take_along_axis(likeness, nearest, axis=1).astype(np.float64) / (_UNIT_STEPS * _UNIT_STEPS)
-    # Equal likeness is broken by the place in the list, so that the answer is one.
-    order = np.lexsort((nearest, -values), axis=1)
-    nearest, values = np.take_along_axis(nearest, order, axis=1), np.take_along_axis(values, order, axis=1)
+    ranked = np.empty((len(placed), near), dtype=np.int32)
+    points = neighbours.points.T.astype(np.float32)
+    for begin in range(0, len(placed), _ROWS_AT_ONCE):
+        rows = slice(begin, begin + _ROWS_AT_ONCE)
+        keys = _rank(_product(placed[rows].astype(np.float32), points))
+        if leave_out:
+            keys[np.arange(len(keys)), np.arange(begin, begin + len(keys))] = np.iinfo(np.int32).min
+        ranked[rows] = np.partition(keys, keys.shape[1] - near, axis=1)[:, -near:]
+    ranked = -np.sort(-ranked, axis=1)
+    nearest = _PLACES - 1 - (ranked & (_PLACES - 1))
+    values = (ranked >> _PLACE_BITS) / (_UNIT_STEPS * _UNIT_STEPS)
     agree = neighbours.classes[nearest] == predicted[:, None]
     return np.column_stack((agree.mean(axis=1), agree[:, :NEARER].mean(axis=1), values[:, 0], values.mean(axis=1)))

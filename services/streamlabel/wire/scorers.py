@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from streamlabel.gate.features import Neighbours
+from streamlabel.gate.features import MAX_POINTS, Neighbours
 from streamlabel.gate.scorer import Scorer
 from streamlabel.v1 import control_pb2
 
@@ -18,6 +18,8 @@ _LARGEST, _LEAST_SPREAD = 1e9, 1e-9
 # Products of so many numbers so large are exact in float32, those with a projection in float64.
 _LARGEST_STEP, _MOST_DIMENSIONS = 1 << 9, 64
 _MOST_STEPS = 1 << 53
+# Unit vectors of 512 steps, and room for rounding: a likeness of two then fits beside a place into 32 bits.
+_LARGEST_SQUARE = 1 << 20
 
 
 def scorer_to_message(scorer: Scorer) -> control_pb2.Scorer:
@@ -84,8 +86,11 @@ def _check(scorer: Scorer) -> None:
     rank = known.points.shape[1]
     if not (len(known.points) and len(known.projection)) or known.projection.shape[1] != rank:
         raise ValueError("neighbours without points or without a projection to them")
+    if len(known.points) > MAX_POINTS:
+        raise ValueError(f"{len(known.points)} neighbours; there may be {MAX_POINTS}")
     if (
         rank > _MOST_DIMENSIONS
+        or (known.points * known.points).sum(axis=1).max() > _LARGEST_SQUARE
         or np.abs(known.points).max() > _LARGEST_STEP
         or (1 << 15) * np.abs(known.projection).sum(axis=0).max() > _MOST_STEPS
     ):

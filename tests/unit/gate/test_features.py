@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamlabel.gate.features import Neighbours, neighbour_features, plain_features, tempered
+from streamlabel.gate.features import Neighbours, neighbour_features, plain_features, tempered, to_unit_steps
 from streamlabel.gate.fit import fit_scorer, fit_temperature
 from streamlabel.gate.scorer import Predictions, Scorer
 
@@ -57,14 +57,23 @@ def test_a_row_has_its_score_whatever_rows_come_with_it(embedded: bool) -> None:
 
 
 def test_points_are_compared_in_pieces_with_exact_sums() -> None:
-    """Far more products than are made at once, of the largest numbers that there are."""
+    """Far more products than are made at once, of the most points and dimensions that there are; ties among them."""
     chance = np.random.default_rng(9)
-    points = chance.choice([-512.0, 511.0, 123.0], size=(1500, 64))
-    neighbours = Neighbours(np.eye(64), points, np.zeros(1500, dtype=np.int64), 1.0)
-    placed = chance.choice([-512.0, 511.0, -1.0], size=(400, 64))
+    points = to_unit_steps(chance.choice([-512.0, 511.0, 123.0], size=(1000, 64)))
+    points[::7] = points[3]
+    classes = chance.integers(0, 4, 1000)
+    neighbours = Neighbours(np.eye(64), points, classes, 1.0)
+    placed = to_unit_steps(chance.choice([-512.0, 511.0, -1.0], size=(400, 64)))
+    placed[:2] = points[3], -points[3]
     found = neighbour_features(placed, np.zeros(400, dtype=np.int64), neighbours)
-    exact = np.sort(placed.astype(np.int64) @ points.astype(np.int64).T, axis=1)[:, ::-1]
-    assert (found[:, 2] == exact[:, 0] / (1 << 18)).all()
+    exact = placed.astype(np.int64) @ points.astype(np.int64).T
+    # Nearest first, and of equals the one that stands first.
+    order = np.argsort(-exact, axis=1, kind="stable")[:, :10]
+    values = np.take_along_axis(exact, order, axis=1)
+    assert (found[:, 2] == values[:, 0] / (1 << 18)).all()
+    assert (found[:, 3] == (values / (1 << 18)).mean(axis=1)).all()
+    assert (found[:, 0] == (classes[order] == 0).mean(axis=1)).all()
+    assert (found[:, 1] == (classes[order[:, :3]] == 0).mean(axis=1)).all()
 
 
 def test_with_nothing_to_learn_from_it_is_the_margin() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from streamlabel.core.control import Gate, GateState
 from streamlabel.errors import InvalidMessageError
-from streamlabel.gate.features import Neighbours
+from streamlabel.gate.features import Neighbours, to_unit_steps
 from streamlabel.gate.fit import MAX_NEIGHBOURS, fit_scorer
 from streamlabel.gate.published import PublishedGate
 from streamlabel.gate.scorer import Scorer
@@ -82,7 +82,7 @@ def test_the_ends_of_the_range_survive() -> None:
 @pytest.mark.parametrize("embedding", [24, 768, 4096])
 def test_the_largest_reference_fits(embedding: int) -> None:
     chance = np.random.default_rng(0)
-    points = np.rint(chance.uniform(-512, 512, (MAX_NEIGHBOURS, 24)))
+    points = to_unit_steps(chance.uniform(-1, 1, (MAX_NEIGHBOURS, 24)))
     projection = np.rint(chance.uniform(-4096, 4096, (embedding, 24)))
     classes = chance.integers(0, 10_000, MAX_NEIGHBOURS)
     large = replace(a_scorer(), neighbours=Neighbours(projection, points, classes, 3.0))
@@ -92,6 +92,15 @@ def test_the_largest_reference_fits(embedding: int) -> None:
     assert decoded is not None
     assert (decoded.points == points).all()
     assert (decoded.projection == projection).all()
+
+
+def test_more_or_longer_points_than_can_be_ranked_are_refused() -> None:
+    many = Neighbours(np.eye(4), np.full((1025, 4), 256.0), np.zeros(1025, dtype=np.int64), 1.0)
+    with pytest.raises(ValueError, match="1025 neighbours"):
+        encode_gate(a_gate(scorer=replace(a_scorer(), neighbours=many)))
+    far = Neighbours(np.eye(8), np.full((10, 8), 512.0), np.zeros(10, dtype=np.int64), 1.0)
+    with pytest.raises(ValueError, match="too large"):
+        encode_gate(a_gate(scorer=replace(a_scorer(), neighbours=far)))
 
 
 def test_what_is_too_large_is_never_written() -> None:
