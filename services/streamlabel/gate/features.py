@@ -59,12 +59,6 @@ def _product(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[Any
     return made
 
 
-def _rank(likeness: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
-    """Likeness and place in the list as one number: the larger, the nearer, and of equals the first; no two are the same."""
-    places = np.arange(_PLACES - 1, _PLACES - 1 - likeness.shape[1], -1, dtype=np.int32)
-    return np.asarray((likeness.astype(np.int32) << _PLACE_BITS) + places)
-
-
 def to_unit_steps(vectors: Matrix) -> Matrix:
     """Rows scaled to length one and rounded to steps; a zero row stays zero."""
     largest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-30)
@@ -111,15 +105,22 @@ def neighbour_features(
     Shares of the 10 and of the 3 nearest that are of the predicted class, cosine to the nearest, and mean cosine to the 10.
     With `leave_out` the rows are the points themselves, and none counts as its own neighbour.
     """
-    near = min(NEAR, len(neighbours.points) - leave_out)
+    count, near = len(neighbours.points), min(NEAR, len(neighbours.points) - leave_out)
     ranked = np.empty((len(placed), near), dtype=np.int32)
-    points = neighbours.points.T.astype(np.float32)
+    left, right = placed.astype(np.float32), neighbours.points.T.astype(np.float32)
+    last = np.arange(_PLACES - 1, _PLACES - 1 - count, -1, dtype=np.int32)
+    keys = np.empty((min(_ROWS_AT_ONCE, len(placed)), count), dtype=np.int32)
     for begin in range(0, len(placed), _ROWS_AT_ONCE):
         rows = slice(begin, begin + _ROWS_AT_ONCE)
-        keys = _rank(_product(placed[rows].astype(np.float32), points))
+        keys = keys[: len(left[rows])]
+        # Likeness and place as one number: the larger, the nearer, and of equals the first; no two are the same.
+        np.copyto(keys, _product(left[rows], right), casting="unsafe")
+        keys <<= _PLACE_BITS
+        keys += last
         if leave_out:
             keys[np.arange(len(keys)), np.arange(begin, begin + len(keys))] = np.iinfo(np.int32).min
-        ranked[rows] = np.partition(keys, keys.shape[1] - near, axis=1)[:, -near:]
+        keys.partition(count - near, axis=1)
+        ranked[rows] = keys[:, -near:]
     ranked = -np.sort(-ranked, axis=1)
     nearest = _PLACES - 1 - (ranked & (_PLACES - 1))
     values = (ranked >> _PLACE_BITS) / (_UNIT_STEPS * _UNIT_STEPS)

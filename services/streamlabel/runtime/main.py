@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,6 +25,9 @@ from streamlabel.runtime.settings import (
 from streamlabel.runtime.version import installed_version
 
 EXIT_OK = 0
+# A batch of nouns is tens of thousands of small objects, none of them in a cycle, and all of them gone after the commit. With
+# Python's own numbers the collector goes through them dozens of times a batch: a third of what routing costs.
+_COLLECT_AFTER = (50_000, 20, 50)
 
 
 def main(
@@ -44,6 +48,7 @@ def main(
     if arguments.print_settings:
         sys.stdout.writelines(f"{key}={value}\n" for key, value in effective_settings(settings))
         sys.exit(EXIT_OK)
+    gc.set_threshold(*_COLLECT_AFTER)
     configure_logging(service=service, level=settings.log_level, log_format=settings.log_format)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(_live(service, settings, wire))
