@@ -68,6 +68,8 @@ def test_a_label_belongs_to_the_stretch_of_the_gate_that_let_it_pass() -> None:
     lines = gate_lines(STORY, (before, during, after))
     assert lines[1] == "Gate revoked at record 260: errors rose."
     assert "until the gate closed: 2 records, 2 labelled by the model, 50.00% of them wrong" in lines[4]
+    often = GateStory(transitions=(CERTIFIED, {**CERTIFIED, "place": 700}, REVOKED))
+    assert gate_lines(often, ())[0] == "Gate certified at record 100: certified (and 1 more, the last at record 700)."
     assert gate_report(STORY, (before,))["stretches"][0]["error"] == 1 / 3
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any, Protocol
 
 from streamlabel.cli.demo.checker import ReadLabel
@@ -97,11 +98,19 @@ def gate_report(story: GateStory, stretches: Iterable[Stretch]) -> dict[str, Any
 
 def gate_lines(story: GateStory, stretches: Iterable[Stretch]) -> list[str]:
     """The story for a person, a line each."""
-    lines = [f"Gate {each['state']} at record {each['place']:,}: {each['reason']}." for each in story.transitions]
+    # Every look may bring a better certificate: one line for all of them until the next thing happens.
+    runs = [list(group) for _, group in groupby(story.transitions, key=lambda each: each["state"])]
+    lines = [_told(run) for run in runs]
     for each in stretches:
         error = "none of them" if each.error is None else f"{each.error:.2%} of them wrong"
         lines.append(f"  {each.name}: {each.records:,} records, {each.by_model:,} labelled by the model, {error}")
     return lines
+
+
+def _told(run: Sequence[Mapping[str, Any]]) -> str:
+    first, more = run[0], len(run) - 1
+    again = f" (and {more} more, the last at record {run[-1]['place']:,})" if more else ""
+    return f"Gate {first['state']} at record {first['place']:,}: {first['reason']}{again}."
 
 
 def _stretch(name: str, part: Sequence[Label], truth: Callable[[str], str | None]) -> Stretch:
