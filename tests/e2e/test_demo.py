@@ -45,14 +45,15 @@ def living(data: DataDir) -> list[str]:
 
 
 async def test_a_demo_on_a_running_stack_gives_every_digit_one_label(stack: Stack, tmp_path: Path) -> None:
-    demo = DemoRun(stack, tmp_path, "--records", "1500", "--rate", "0", "--think-time-ms", "0", "--annotators", "3")
+    demo = DemoRun(stack, tmp_path, "--records", "1500", "--rate", "100", "--think-time-ms", "0", "--annotators", "3")
     report = demo.finish(DONE_TIMEOUT_S)
     assert (report["records_sent"], report["labels_total"], report["lost"], report["duplicates"]) == (1500, 1500, 0, 0)
     assert report["labels_model"] + report["labels_human"] == 1500
-    # The model card: 91.5 % reach the threshold, 0.6 % of those are wrong; people err in 2 % by default.
-    assert 0.87 < report["labels_model"] / 1500 < 0.96
-    assert report["model_error"] < 0.02
-    assert report["human_error"] < 0.10
+    # Certified after a few hundred digits, and from then on nine of ten pass; people err in 0.5 % by default.
+    assert [each["state"] for each in report["gate"]["transitions"]][:2] == ["cold", "certified"]
+    assert report["labels_model"] > 0
+    assert report["model_error"] <= 0.05
+    assert report["human_error"] < 0.05
     assert report["latency_ms"]["p50"] <= report["latency_ms"]["p95"] <= report["latency_ms"]["p99"]
     assert report["records_per_s"] > 0
     assert set(report["parts"]) == {"kafka", "triton", "postgresql"}
@@ -133,8 +134,8 @@ def read_until(terminal: int, pattern: bytes | None, *, timeout_s: float) -> byt
     return screen
 
 
-def ended_by_ctrl_c(data: DataDir, *arguments: str) -> tuple[int, str]:
-    """Exit code and screen of a demo on a terminal that is ended as soon as it has labelled something."""
+def ended_by_ctrl_c(data: DataDir, *arguments: str, seen: bytes = rb"labelled +[1-9]") -> tuple[int, str]:
+    """Exit code and screen of a demo on a terminal that is ended as soon as `seen` is on it: by itself, as soon as one is labelled."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "streamlabel.cli.app", "demo", *arguments, "--data-dir", str(data.root)]
     environment = clean_environment({"TERM": "xterm-256color", "COLUMNS": "140", "LINES": "40"})
@@ -143,7 +144,7 @@ def ended_by_ctrl_c(data: DataDir, *arguments: str) -> tuple[int, str]:
     ) as demo:
         os.close(theirs)
         try:
-            screen = read_until(ours, rb"labelled +[1-9]", timeout_s=90)
+            screen = read_until(ours, seen, timeout_s=90)
             demo.send_signal(signal.SIGINT)
             screen += read_until(ours, None, timeout_s=60)
             code = demo.wait(60)
@@ -177,7 +178,7 @@ def test_ctrl_c_leaves_a_stack_alone_that_ran_before(stack: Stack) -> None:
 
 
 def test_ctrl_c_is_an_interrupt_for_a_demo_that_ends_by_itself(stack: Stack) -> None:
-    code, screen = ended_by_ctrl_c(stack.data, "--annotators", "0", "--exit")
+    code, screen = ended_by_ctrl_c(stack.data, "--annotators", "0", "--exit", seen=rb"sent +[1-9]")
     assert code == 130
     assert "Labelled " in screen
 
