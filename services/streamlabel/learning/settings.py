@@ -53,6 +53,13 @@ class LearningSettings(CoinKeySettings):
     learning_gate_lifetime_s: float = Field(
         900.0, ge=5, le=86_400, description="A gate is void when learning has not renewed it for so long"
     )
+    learning_history_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        description="How long charts and published gates are kept; decisions can be replayed for so long. Transitions and "
+        "audits stay for ever",
+    )
     learning_outbox_poll_interval_s: float = Field(
         0.5, ge=0.01, le=60, description="How often rows of earlier processes are looked for"
     )

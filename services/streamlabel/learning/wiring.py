@@ -5,6 +5,7 @@ from __future__ import annotations
 from streamlabel.core.project import Project
 from streamlabel.errors import ConfigurationError
 from streamlabel.learning.adapters.horizon import Horizon
+from streamlabel.learning.adapters.housekeeping import Forgetting
 from streamlabel.learning.adapters.metrics import GateMetrics
 from streamlabel.learning.adapters.outside import KeyedCoins, TableProjects
 from streamlabel.learning.adapters.postgres.outbox import ShelfOutbox
@@ -115,7 +116,8 @@ class _Office:
         horizon.watch(predictions)
         tasks = self._reader("learning-tasks", TASKS_READING, learner)
         labels = self._reader("learning-labels", LABELS_READING, learner)
-        return Term("learning", (predictions, tasks, labels, horizon), (loop,), (publisher,))
+        forgetting = Forgetting(self._database, days=settings.learning_history_days)
+        return Term("learning", (predictions, tasks, labels, horizon, forgetting), (loop,), (publisher,))
 
     def _reader(
         self, name: str, reading: Reading, learner: Learner, horizon: Horizon | None = None

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from streamlabel.errors import TransientError
 from streamlabel.learning.handler import Learner
 from streamlabel.runtime.backoff import Backoff
+from streamlabel.runtime.handlers import StaleOffsetError
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.process import Component
 from streamlabel.runtime.tasks import end, set_within
@@ -38,11 +39,13 @@ class LearnerLoop:
                 await self._learner.turn(self._tick_s)
                 failures = 0
                 self._check.ok()
-            except TransientError as error:
+            except (TransientError, StaleOffsetError) as error:
+                # A stale offset is the reader's to mend: what it brought was kept before, by a turn that outlived its asking.
                 failures += 1
                 self._check.failing(str(error))
                 log.warning("nothing was kept, the books are read again: %s", error)
-                await set_within(self._stopped, self._backoff.delay_s(failures, at_least_s=error.retry_after_s))
+                at_least_s = error.retry_after_s if isinstance(error, TransientError) else None
+                await set_within(self._stopped, self._backoff.delay_s(failures, at_least_s=at_least_s))
         try:
             await self._learner.put_away()
         except TransientError as error:
