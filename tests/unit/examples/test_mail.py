@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from streamlabel.core.project import ReviewAllPolicy, TextEncoder, ThresholdPolicy
+from streamlabel.core.project import CertifiedPolicy, ReviewAllPolicy, TextEncoder
 from streamlabel.core.record import TextPayload
 from streamlabel.ingest.adapters.offers import offer_of
 from streamlabel.ingest.rules.admission import Limits, Offer, refusal
@@ -30,7 +30,7 @@ def test_people_label_everything_until_the_model_is_commented_in() -> None:
     with_model = parse_project(re.sub(r"^# (model|policy):", r"\1:", text, flags=re.MULTILINE))
     assert with_model.model is not None
     assert with_model.model.encoder == TextEncoder(raw=True, length=0)
-    assert with_model.policy == ThresholdPolicy(threshold=0.9)
+    assert with_model.policy == CertifiedPolicy(alpha=0.05, delta=0.05)
 
 
 def test_every_message_may_enter_and_none_twice() -> None:
