@@ -9,7 +9,7 @@ from typing import Protocol
 
 from streamlabel.errors import TransientError
 from streamlabel.runtime.clock import Clock
-from streamlabel.runtime.tasks import set_within
+from streamlabel.runtime.tasks import result_before, set_within
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,8 @@ class Horizon:
     async def run(self) -> None:
         """Look every second, until stopped."""
         while not self._stopped.is_set():
-            await self._look()
+            # The reader stops first, and a client that was closed meanwhile may never answer.
+            await result_before(self._look(), self._stopped)
             await set_within(self._stopped, _LOOK_S)
 
     async def stop(self) -> None:
