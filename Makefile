@@ -32,8 +32,8 @@ up: $(RUN_STAMP) ## Start the stack alone and keep it alive until Ctrl-C
 	@exec $(BIN)/streamlabel up $(ARGS)
 
 .PHONY: test
-test: $(DEV_STAMP) system-packages ## Run all tests on real servers. STACK=containers takes them from containers; ARGS="-k review"
-	STACK=$(STACK) $(BIN)/python -m pytest $(ARGS)
+test: $(DEV_STAMP) system-packages ## Run all tests on real servers, in two runs at once. STACK=containers takes them from containers; ARGS="-k review": one run of these
+	STACK=$(STACK) $(BIN)/python $(if $(ARGS),-m pytest $(ARGS),tests/support/side_by_side.py)
 
 .PHONY: test-kills
 test-kills: $(DEV_STAMP) system-packages ## Kill every process ten times at random moments of a demo and count the labels; takes half an hour
