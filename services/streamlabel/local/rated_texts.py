@@ -26,6 +26,9 @@ VADER_SENTIMENT = PinnedPackage(
 )
 ARCHIVE_MEMBER = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
 LEAST_RATING, GREATEST_RATING = -4, 4
+OPINIONS = ("negative", "neutral", "positive")
+# Half-way between 0 and 1: a single rating is neutral where it is 0, and a mean where 0 is the nearest whole number.
+_NEUTRAL_BELOW = 0.5
 
 
 class Kind(Enum):
@@ -48,6 +51,13 @@ class RatedText:
     def mean(self) -> float:
         """The mean of its ratings. The file of texts names another one for 199 tweets; this is that of the ratings."""
         return sum(self.ratings) / len(self.ratings)
+
+
+def opinion_of(rating: float) -> str:
+    """One of OPINIONS: that of a person who rated so, or of many whose mean it is."""
+    if abs(rating) < _NEUTRAL_BELOW:
+        return OPINIONS[1]
+    return OPINIONS[2] if rating > 0 else OPINIONS[0]
 
 
 RatedTexts = Mapping[Kind, tuple[RatedText, ...]]

@@ -11,7 +11,7 @@ import pytest
 
 from streamlabel.errors import ConfigurationError
 from streamlabel.local.pinned_package import PinnedPackage, fetch_package
-from streamlabel.local.rated_texts import ARCHIVE_MEMBER, Kind, RatedText, read_rated_texts
+from streamlabel.local.rated_texts import ARCHIVE_MEMBER, Kind, RatedText, opinion_of, read_rated_texts
 
 TEXTS = "1_1\t1.5\tGood, \u0085isn't it?\n1_2\t-0.9\tNo\ttabs please \n"
 RATINGS = "\ufeff1_1\t1.5\t0.5\t[1, 2]\n1_2\t-1.0\t0.0\t[-1, -1, -1]\n"
@@ -53,6 +53,11 @@ def test_each_text_has_its_own_ratings(tmp_path: Path) -> None:
 def test_the_mean_is_that_of_the_ratings_whatever_stands_beside_the_text(tmp_path: Path) -> None:
     found = read_rated_texts(distribution(tmp_path))
     assert [each.mean for each in found[Kind.FILMS]] == [1.5, -1.0]
+
+
+def test_one_rating_and_a_mean_are_judged_alike() -> None:
+    assert [opinion_of(rating) for rating in (-4, -1, 0, 1, 4)] == ["negative"] * 2 + ["neutral"] + ["positive"] * 2
+    assert [opinion_of(mean) for mean in (-0.5, -0.49, 0.49, 0.5)] == ["negative", "neutral", "neutral", "positive"]
 
 
 @pytest.mark.parametrize(
