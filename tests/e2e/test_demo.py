@@ -61,6 +61,22 @@ async def test_a_demo_on_a_running_stack_gives_every_digit_one_label(stack: Stac
     assert stack_file.is_running(stack.data), "a stack that ran before must run after"
 
 
+def test_texts_are_answered_by_people_who_disagree_and_the_report_says_that_nothing_was_certified(
+    stack: Stack, tmp_path: Path
+) -> None:
+    demo = DemoRun(stack, tmp_path, "--records", "300", "--rate", "0", "--think-time-ms", "0", name="sentiment")
+    report = demo.finish(DONE_TIMEOUT_S)
+    assert (report["records_sent"], report["labels_total"], report["lost"], report["duplicates"]) == (300, 300, 0, 0)
+    # All are here before anything could be learnt from the first.
+    assert (report["labels_model"], report["gate"]["certified"]) == (0, False)
+    assert "Nothing could be certified, so people labelled everything: " in demo.output
+    assert "Asked for: at most 20% of what the model labels wrong" in demo.output
+    stretches = {each["name"]: each for each in report["gate"]["stretches"]}
+    assert {name: each["answers"] for name, each in stretches.items()} == {"films": 97, "tweets": 91, "newspaper": 112}
+    assert 0 < stretches["films"]["answers_wrong"] < 40
+    assert 15 < stretches["newspaper"]["answers_wrong"] < 70, "people contradict each other there in 31 %"
+
+
 async def test_people_at_the_desk_answer_where_no_one_is_simulated(stack: Stack, tmp_path: Path) -> None:
     arguments = ["--records", "200", "--rate", "0", "--annotators", "0", "--patience", "5"]
     demo = DemoRun(stack, tmp_path, *arguments)
@@ -202,6 +218,7 @@ def test_a_demo_that_is_stuck_says_where_and_ends_with_an_error(tmp_path: Path) 
     ("arguments", "told"),
     [
         (["--endless", "--exit"], "--endless never ends"),
+        (["sentiment", "--drift"], "--drift is for digits"),
         (["--example", "/nowhere"], "/nowhere"),
         (["--report", "/nowhere/r.json"], "/nowhere"),
     ],

@@ -44,10 +44,10 @@ def whole_stack(data_dir: Path, *, partitions: int = 2) -> Iterator[Stack]:
 class DemoRun:
     """A `streamlabel demo` as a child process against a stack that runs."""
 
-    def __init__(self, stack: Stack, folder: Path, *arguments: str) -> None:
+    def __init__(self, stack: Stack, folder: Path, *arguments: str, name: str = "digits") -> None:
         self.report_file = folder / "report.json"
         self._output = folder / "demo.log"
-        command = [sys.executable, "-m", "streamlabel.cli.app", "demo", "--data-dir", str(stack.data.root)]
+        command = [sys.executable, "-m", "streamlabel.cli.app", "demo", name, "--data-dir", str(stack.data.root)]
         command += ["--exit", "--report", str(self.report_file), *arguments]
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from streamlabel.cli.demo import dashboard
-from streamlabel.cli.demo.annotators import Annotator, Habits
+from streamlabel.cli.demo.annotators import Annotator
 from streamlabel.cli.demo.checker import ReadLabel, judge
 from streamlabel.cli.demo.digit_stream import DigitStream
 from streamlabel.cli.demo.gate_source import GateView
 from streamlabel.cli.demo.ledger import Ledger, Rate, percentile
+from streamlabel.cli.demo.repertoire import fallible
 from streamlabel.cli.demo.report import report
 from streamlabel.cli.demo.sender import Sender
 from streamlabel.cli.demo.situation import look
@@ -173,9 +174,8 @@ async def worked(
         "sim-1",
         desk,
         "digits",
-        CLASSES,
-        lambda record_id: "7" if record_id.startswith("digit") else None,
-        Habits(error_rate=error_rate, think_time_s=think_time_s),
+        fallible(lambda record_id: "7" if record_id.startswith("digit") else None, CLASSES, error_rate),
+        think_time_s,
         clock,
         QUICK,
         random.Random(1),
@@ -235,9 +235,8 @@ async def test_any_other_refusal_ends_the_annotator() -> None:
         "x",
         desk,
         "digits",
-        CLASSES,
-        lambda _: "1",
-        Habits(error_rate=0, think_time_s=0),
+        lambda _, chance: "1",
+        0.0,
         LeapingClock(),
         QUICK,
         random.Random(),
@@ -311,7 +310,7 @@ async def test_a_door_that_never_hears_of_the_project_is_an_error_with_a_way_out
         await sender(FakeDoor(unknown_for=10_000), Ledger(), count=2).run()
 
 
-async def test_a_door_that_refuses_the_first_digit_is_an_error() -> None:
+async def test_a_door_that_refuses_the_first_record_is_an_error() -> None:
     with pytest.raises(StreamlabelError, match="INVALID_IMAGE"):
         await sender(FakeDoor(refuse="00000000"), Ledger(), count=2).run()
 
@@ -403,11 +402,26 @@ def test_the_screen_fits_and_says_the_same(width: int) -> None:
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
     queue = QueueStats(project="digits", open_tasks=1234, leased_tasks=5, answers_per_minute=60)
     console.print(
-        dashboard.screen(moment(queue, gate=GATE), page_url="http://127.0.0.1:18082/", hint="Ctrl-C", width=width)
+        dashboard.screen(
+            moment(queue, gate=GATE),
+            headline="what comes",
+            page_url="http://127.0.0.1:18082/",
+            hint="Ctrl-C",
+            width=width,
+        )
     )
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= width
-    for part in ("1,234", "33.33 % (1)", "http://127.0.0.1:18082/", "Ctrl-C", "4 of 4", "1 wrong of 140", "3.4 %"):
+    for part in (
+        "1,234",
+        "33.33 % (1)",
+        "http://127.0.0.1:18082/",
+        "Ctrl-C",
+        "4 of 4",
+        "1 wrong of 140",
+        "3.4 %",
+        "what comes",
+    ):
         assert part in text
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from streamlabel.cli.demo.digit_stream import DigitStream, held_out, new_run_name
+from streamlabel.cli.demo.digit_stream import DigitStream, new_run_name
 from streamlabel.core.record import ImagePayload, Record
 from streamlabel.errors import ConfigurationError
 from streamlabel.local.datasets import Digits
@@ -71,23 +69,17 @@ def test_another_process_knows_the_truth_of_any_run(stream: DigitStream, digits:
         assert other.truth(stream.record_id(number)) == stream.truth(stream.record_id(number))
 
 
+def test_who_can_read_contradicts_what_is_wrong(stream: DigitStream) -> None:
+    record_id = stream.record_id(3)
+    right = stream.truth(record_id)
+    assert [stream.contradiction(record_id, str(digit)) for digit in range(10)].count(0.0) == 1
+    assert stream.contradiction(record_id, str(right)) == 0.0
+    assert stream.part_of(record_id) is None
+
+
 def test_a_foreign_record_has_no_known_truth(stream: DigitStream) -> None:
     assert stream.truth("photo-17") is None
     assert stream.truth(f"digit-{RUN}-7") is None
-
-
-def test_held_out_leaves_out_what_the_model_saw(digits: Digits, tmp_path: Path) -> None:
-    split = tmp_path / "split.json"
-    split.write_text(json.dumps({"train": [0, 1, 2], "tune": [29]}))
-    assert held_out(digits, split) == list(range(3, 29))
-
-
-@pytest.mark.parametrize("text", ["{}", "[]", "not json", '{"train": ["x"], "tune": []}'])
-def test_an_unreadable_split_is_refused_by_name(digits: Digits, tmp_path: Path, text: str) -> None:
-    split = tmp_path / "split.json"
-    split.write_text(text)
-    with pytest.raises(ConfigurationError, match=r"split\.json"):
-        held_out(digits, split)
 
 
 def test_run_names_never_repeat_and_are_legal(digits: Digits) -> None:

@@ -1,13 +1,13 @@
-"""Simulated people: they lease, look for a while, answer, and are wrong as often as they were told to be."""
+"""Simulated people: they lease, look for a while, and answer as they were told that people do."""
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol
 
+from streamlabel.cli.demo.play import Answer
 from streamlabel.client.review import CallRefusedError
 from streamlabel.core.desk import AnnotationResult, AnnotationStatus, LeasedTask
 from streamlabel.core.review import Annotation
@@ -35,25 +35,16 @@ class Desk(Protocol):
     async def release(self, annotator: str, lease_tokens: Sequence[str]) -> int: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
-    """How simulated people work: `think_time_s` on average, wrong in `error_rate` of their answers."""
-
-    error_rate: float
-    think_time_s: float
-
-
 class Annotator:
-    """One simulated person, answering tasks of one project until `run` is cancelled."""
+    """One simulated person, answering tasks of one project until `run` is cancelled; looks at each for `think_time_s` on average."""
 
     def __init__(
         self,
         name: str,
         desk: Desk,
         project: str,
-        classes: Sequence[str],
-        truth: Callable[[str], str | None],
-        habits: Habits,
+        answer: Answer,
+        think_time_s: float,
         clock: Clock,
         backoff: Backoff,
         chance: random.Random,
@@ -62,9 +53,8 @@ class Annotator:
         self.answered = 0
         self._desk = desk
         self._project = project
-        self._classes = classes
-        self._truth = truth
-        self._habits = habits
+        self._says = answer
+        self._think_time_s = think_time_s
         self._clock = clock
         self._backoff = backoff
         self._chance = chance
@@ -85,31 +75,26 @@ class Annotator:
 
     async def _round(self) -> None:
         """Some tasks, from lease to answer."""
-        at_once = _THOUGHTFUL_TASKS_AT_ONCE if self._habits.think_time_s else _TASKS_AT_ONCE
+        at_once = _THOUGHTFUL_TASKS_AT_ONCE if self._think_time_s else _TASKS_AT_ONCE
         tasks = await self._desk.lease(self.name, project=self._project, max_tasks=at_once, wait_s=_WAIT_S)
-        known = [(each, self._truth(each.task.key.record_id)) for each in tasks]
-        answers = []
-        for leased, right in known:
-            if right is not None:
-                answers.append(await self._answer(leased, right))
+        known = [(each, self._says(each.task.key.record_id, self._chance)) for each in tasks]
+        answers = [await self._annotation(leased, said) for leased, said in known if said is not None]
         if answers:
             results = await self._desk.submit(self.name, answers)
             self.answered += sum(result.status is AnnotationStatus.ACCEPTED for result in results)
-        strangers = [leased.lease.lease_token for leased, right in known if right is None]
+        strangers = [leased.lease.lease_token for leased, said in known if said is None]
         if strangers:
-            # Not a digit of any demo: somebody's own record, left to somebody who can see.
+            # Of no demo: somebody's own record, left to somebody who can see.
             await self._desk.release(self.name, strangers)
             await self._clock.sleep(_UNKNOWN_PAUSE_S)
 
-    async def _answer(self, leased: LeasedTask, right: str) -> Annotation:
-        think_s = self._habits.think_time_s * self._chance.uniform(0.5, 1.5)
+    async def _annotation(self, leased: LeasedTask, said: str) -> Annotation:
+        think_s = self._think_time_s * self._chance.uniform(0.5, 1.5)
         if think_s:
             await self._clock.sleep(think_s)
-        wrong = self._chance.random() < self._habits.error_rate
-        others = [name for name in self._classes if name != right]
         return Annotation(
             annotation_id=uuid.UUID(int=self._chance.getrandbits(128), version=4).hex,
             lease_token=leased.lease.lease_token,
-            class_name=self._chance.choice(others) if wrong else right,
+            class_name=said,
             think_time_ms=int(think_s * 1000),
         )

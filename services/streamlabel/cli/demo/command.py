@@ -1,8 +1,9 @@
-"""`streamlabel demo`: the whole of Streamlabel on one screen, with real digits, and a verdict at the end."""
+"""`streamlabel demo`: the whole of Streamlabel on one screen, with real data, and a verdict at the end."""
 
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,19 +14,27 @@ from streamlabel.cli.demo.options import DemoOptions
 from streamlabel.errors import ConfigurationError
 from streamlabel.local.places import DataDir
 
-_DEFAULT_PER_SECOND = 200.0
-
 
 def register(app: typer.Typer) -> None:
     """Adds `demo` to the command line."""
     app.command("demo", rich_help_panel="Embedded stack")(demo)
 
 
+class Name(StrEnum):
+    """The demos that there are."""
+
+    DIGITS = "digits"
+    SENTIMENT = "sentiment"
+
+
 def demo(
+    name: Annotated[Name, typer.Argument(metavar="[digits|sentiment]", help="Which one.")] = Name.DIGITS,
     records: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Send this many digits.  [default: the 4,000 held-out ones, each once]", show_default=False
+            min=1,
+            help="Send this many records.  [default: all that the model has not seen, each once: 4,000 digits, 13,895 texts]",
+            show_default=False,
         ),
     ] = None,
     endless: Annotated[
@@ -37,15 +46,26 @@ def demo(
     drift: Annotated[
         bool, typer.Option("--drift", help="Turn all digits by 35 degrees from the middle on: the gate must notice.")
     ] = False,
-    rate: Annotated[float, typer.Option(min=0, help="Digits a second; 0: as fast as it goes.")] = _DEFAULT_PER_SECOND,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Records a second; 0: as fast as it goes.  [default: 200 digits, 100 texts]", show_default=False
+        ),
+    ] = None,
     annotators: Annotated[
         int, typer.Option(min=0, max=200, help="Simulated people; 0 leaves the answers to you, in the browser.")
     ] = 16,
     annotator_error: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of wrong answers of simulated people.")
-    ] = 0.005,
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of digits that simulated people read wrongly.  [default: 0.005]",
+            show_default=False,
+        ),
+    ] = None,
     think_time_ms: Annotated[
-        int, typer.Option(min=0, max=600_000, help="How long they look at a digit, on average.")
+        int, typer.Option(min=0, max=600_000, help="How long they look at a record, on average.")
     ] = 150,
     exit_when_done: Annotated[
         bool, typer.Option("--exit", help="End when every record has its label; exit code 1 if one is lost or doubled.")
@@ -63,16 +83,23 @@ def demo(
     data_dir: DataDirOption = None,
     example: Annotated[
         Path | None,
-        typer.Option(help="Folder with project, model and split.  [default: examples/digits]", show_default=False),
+        typer.Option(
+            help="Folder with project, model and split.  [default: that of its name in examples]", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Watch handwritten digits stream in, a model label those where its error is certified to be small, and people the rest.
+    """Watch records stream in, a model label those where its error is certified to be small, and people the rest.
+
+    digits: handwritten digits; at most 5 % of what the model labels may be wrong, and simulated people read nearly all rightly.
+
+    sentiment: how texts feel. Films first, of the kind that the model has learnt from, then tweets, then a newspaper; simulated people
+    say what real people said of each text, one by one, and those disagree. Up to 20 % may be wrong, where that can be certified.
 
     Starts the embedded stack unless it runs already. The page, where you label yourself, is named on the screen.
 
     The report knows two clocks. first_label_after_s counts from the start of the command, that of the stack included;
-    duration_s, by which records_per_s is reckoned, from the first digit sent to the last label read. Latencies count from
-    the sending of a digit to the reading of its label.
+    duration_s, by which records_per_s is reckoned, from the first record sent to the last label read. Latencies count from
+    the sending of a record to the reading of its label.
 
     Examples:
 
@@ -83,22 +110,22 @@ def demo(
       streamlabel demo --records 3000 --exit --report report.json
 
       streamlabel demo --records 20000 --drift --exit
+
+      streamlabel demo sentiment --exit --report report.json
     """
-    if endless and (records is not None or exit_when_done):
-        raise ConfigurationError("--endless never ends: it does not go with --records or --exit")
-    if endless and drift:
-        raise ConfigurationError("--drift changes the stream in its middle: --endless has none; say --records N")
     if report_file is not None and not report_file.absolute().parent.is_dir():
         raise ConfigurationError(f"the report {report_file} cannot be written: there is no folder {report_file.parent}")
     began_s = time.monotonic()
     # Imported here: pictures, gRPC and all that cost half a second, which no other command need pay.
     from streamlabel.cli.demo.performance import perform
+    from streamlabel.cli.demo.repertoire import REPERTOIRE
 
+    piece = REPERTOIRE[name.value]
     options = DemoOptions(
         records=records,
         endless=endless,
         drift=drift,
-        per_second=rate,
+        per_second=piece.per_second if rate is None else rate,
         annotators=annotators,
         annotator_error=annotator_error,
         think_time_s=think_time_ms / 1000,
@@ -106,4 +133,5 @@ def demo(
         report=report_file,
         patience_s=patience_s,
     )
-    perform(options, example, DataDir.at(data_dir), began_s)
+    piece.refuse(options)
+    perform(name.value, piece, options, example, DataDir.at(data_dir), began_s)

@@ -42,7 +42,7 @@ def news(told: Mapping[str, str], moment: Situation) -> list[str]:
     return [f"{name}: {why}" for name, why in moment.ailing.items() if told.get(name) != why]
 
 
-def screen(moment: Situation, *, page_url: str, hint: str, width: int) -> RenderableType:
+def screen(moment: Situation, *, headline: str, page_url: str, hint: str, width: int) -> RenderableType:
     """The moment as a picture of the whole flow."""
     panels = [_stream(moment), _labels(moment), _gate(moment), _truth(moment), _queue(moment)]
     columns = 2 if width < _MIDDLING else 3 if width < _WIDE else 5
@@ -52,7 +52,7 @@ def screen(moment: Situation, *, page_url: str, hint: str, width: int) -> Render
     for first in range(0, len(panels), columns):
         row = panels[first : first + columns]
         grid.add_row(*row, *[""] * (columns - len(row)))
-    title = Text("Streamlabel", style="bold") + Text("  handwritten digits, labelled as they come", style="dim")
+    title = Text("Streamlabel", style="bold") + Text(f"  {headline}", style="dim")
     where = Text("Label yourself: ", style="bold") + Text(page_url, style=f"underline link {page_url}")
     return Group(title, grid, _health(moment), where, Text(hint, style="dim"))
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import re
 import secrets
 from collections.abc import Collection
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -37,22 +35,14 @@ def new_run_name() -> str:
     return secrets.token_hex(6)
 
 
-def held_out(digits: Digits, split_file: Path) -> list[int]:
-    """Rows of `digits` that the model has never seen, in order; raises ConfigurationError where the split is unreadable."""
-    try:
-        split = json.loads(split_file.read_text(encoding="utf-8"))
-        seen = {int(row) for part in ("train", "tune") for row in split[part]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(f"{split_file} does not say which digits the model has seen: {error}") from error
-    return [row for row in range(len(digits)) if row not in seen]
-
-
 class DigitStream:
     """Record number n of a run, for every n: the held-out digits in a shuffled order, then over again, each time distorted anew.
 
     With `distorted` they are from the first round on: a stream that is to look the same from beginning to end. From record
     `turned_from` on all are turned by 35 degrees besides.
     """
+
+    parts = ()
 
     def __init__(
         self,
@@ -76,13 +66,18 @@ class DigitStream:
         self._pngs: dict[int, bytes] = {}
 
     @property
+    def id_prefix(self) -> str:
+        """How the ids of this run begin, and no others."""
+        return f"digit-{self.run}-"
+
+    @property
     def distinct(self) -> int:
         """How many records come before the first distorted one."""
         return len(self._rows)
 
     def record_id(self, number: int) -> str:
         """The id of record `number`, counted from 0."""
-        return f"digit-{self.run}-{number:08d}"
+        return f"{self.id_prefix}{number:08d}"
 
     def record(self, number: int) -> Record:
         """Record `number`, ready for the door."""
@@ -90,7 +85,7 @@ class DigitStream:
         turned = self.turned_from is not None and number >= self.turned_from
         if turned or self._distorted or number >= self.distinct:
             degrees = _DRIFT_DEGREES if turned else 0.0
-            data = _distorted(data, _generator(self.run, "distortion", number), degrees)
+            data = _distorted(data, generator(self.run, "distortion", number), degrees)
         payload = ImagePayload(data, "image/png")
         return Record(
             key=RecordKey(project=self.project, record_id=self.record_id(number)),
@@ -103,12 +98,20 @@ class DigitStream:
         match = _RECORD_ID.fullmatch(record_id)
         return int(match[2]) if match is not None and match[1] == self.run else None
 
+    def part_of(self, record_id: str) -> None:  # noqa: ARG002 (all digits are of one kind)
+        """None: the stream has no parts."""
+        return
+
     def truth(self, record_id: str) -> str | None:
         """The class that is right, for a record of this run or any other; None for a record that no run made."""
         match = _RECORD_ID.fullmatch(record_id)
         if match is None:
             return None
         return str(self._digits.labels[self._row(match[1], int(match[2]))])
+
+    def contradiction(self, record_id: str, class_name: str) -> float:
+        """1 where the class is wrong: whoever can read says so."""
+        return float(self.truth(record_id) != class_name)
 
     def _png(self, row: int) -> bytes:
         png = self._pngs.get(row)
@@ -120,11 +123,12 @@ class DigitStream:
         cycle, place = divmod(number, len(self._rows))
         order = self._orders.get((run, cycle))
         if order is None:
-            order = self._orders[run, cycle] = _generator(run, "order", cycle).permutation(self._rows)
+            order = self._orders[run, cycle] = generator(run, "order", cycle).permutation(self._rows)
         return int(order[place])
 
 
-def _generator(run: str, what: str, number: int) -> np.random.Generator:
+def generator(run: str, what: str, number: int) -> np.random.Generator:
+    """Chance that is the same for the same run, purpose and number, wherever it is asked for."""
     seed = hashlib.blake2b(f"{run}/{what}/{number}".encode(), digest_size=8).digest()
     return np.random.default_rng(int.from_bytes(seed, "big"))
 

@@ -1,22 +1,33 @@
-"""What the gate did during a demo, and how wrong the model's labels truly were before a change, until it was noticed, and after."""
+"""What the gate did during a demo, and how wrong the model's labels truly were in each stretch of the stream."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any
 
 from streamlabel.cli.demo.checker import ReadLabel
-from streamlabel.cli.demo.gate_source import GateSource
+from streamlabel.cli.demo.gate_source import GateSource, GateView
+from streamlabel.cli.demo.play import DemoStream
 from streamlabel.core.label import Label, LabelSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateStory:
-    """The transitions of a gate during a run, in order, each as learning tells it."""
+    """The transitions of a gate during a run, in order, each as learning tells it; `began` is its state before the first of them.
+
+    `ended` is how it stood at the end, None where learning did not answer.
+    """
 
     transitions: tuple[Mapping[str, Any], ...]
+    began: str = "cold"
+    ended: GateView | None = None
+
+    @property
+    def ever_certified(self) -> bool:
+        """Whether anything could pass at any time during the run."""
+        return "certified" in (self.began, *(each["state"] for each in self.transitions))
 
     def closed_after(self, opened_gate: int) -> int | None:
         """The number of the first gate after `opened_gate` that let nothing pass; None where there was none."""
@@ -26,60 +37,61 @@ class GateStory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """A part of a run. `wrong` of the labels that the model set are not the truth; `error` None where it set none."""
+    """A part of a run. `wrong` of the labels that the model set are not the truth, `answers_wrong` of the people's `answers`.
+
+    `contradicted` is how often one person, asked about a record that the model labelled, would say something else: what a certificate
+    is about. It is the same as `error` where people know the truth.
+    """
 
     name: str
     records: int
     by_model: int
     wrong: int
+    contradicted: float | None
+    answers: int
+    answers_wrong: int
 
     @property
     def error(self) -> float | None:
-        """The true share of wrong labels among those that the model set."""
+        """The true share of wrong labels among those that the model set; None where it set none."""
         return self.wrong / self.by_model if self.by_model else None
 
 
-class TurningStream(Protocol):
-    """The stream of a run, as far as its story goes."""
-
-    turned_from: int | None
-
-    def number(self, record_id: str) -> int | None:
-        """Which record of the run it is."""
-        ...
-
-    def truth(self, record_id: str) -> str | None:
-        """The class that is right."""
-        ...
-
-
 async def tell_story(source: GateSource, project: str, since_ms: int) -> GateStory:
-    """What the project's gate did since then."""
+    """What the project's gate did since then, and how it stands."""
     found = await source.transitions(project)
-    return GateStory(transitions=tuple(each for each in found if each["at_ms"] >= since_ms))
+    before = [each["state"] for each in found if each["at_ms"] < since_ms]
+    return GateStory(
+        transitions=tuple(each for each in found if each["at_ms"] >= since_ms),
+        began=before[-1] if before else "cold",
+        ended=await source.now(project),
+    )
 
 
-def stretches_of(found: Sequence[ReadLabel], stream: TurningStream, story: GateStory) -> tuple[Stretch, ...]:
-    """The stretches of a run whose stream turned half-way: before, until the gate closed, and after. None of a steady stream."""
-    if stream.turned_from is None:
-        return ()
+def stretches_of(found: Sequence[ReadLabel], stream: DemoStream, story: GateStory) -> tuple[Stretch, ...]:
+    """The stretches of a run: the parts of its stream; where it was disturbed half-way: before, until the gate closed, and after."""
     final: dict[str, Label] = {}
     for each in found:
         known = final.get(each.label.key.record_id)
         if known is None or each.label.revision > known.revision:
             final[each.label.key.record_id] = each.label
-    numbered = [
-        (number, label) for label in final.values() if (number := stream.number(label.key.record_id)) is not None
-    ]
-    before = [label for number, label in numbered if number < stream.turned_from]
-    turned = [label for number, label in numbered if number >= stream.turned_from]
+    if stream.turned_from is not None:
+        parts = _around(stream.turned_from, final.values(), stream, story)
+    else:
+        parts = {name: [label for key, label in final.items() if stream.part_of(key) == name] for name in stream.parts}
+    return tuple(_stretch(name, part, stream) for name, part in parts.items())
+
+
+def _around(change: int, labels: Iterable[Label], stream: DemoStream, story: GateStory) -> dict[str, list[Label]]:
+    numbered = [(number, label) for label in labels if (number := stream.number(label.key.record_id)) is not None]
+    before = [label for number, label in numbered if number < change]
+    turned = [label for number, label in numbered if number >= change]
     opened = max((gate_number(label) for label in before), default=0)
     closed = story.closed_after(opened)
     noticed = [closed is not None and gate_number(label) >= closed for label in turned]
     until = [label for label, late in zip(turned, noticed, strict=True) if not late]
     after = [label for label, late in zip(turned, noticed, strict=True) if late]
-    parts = (("before the change", before), ("until the gate closed", until), ("after it closed", after))
-    return tuple(_stretch(name, part, stream.truth) for name, part in parts)
+    return {"before the change": before, "until the gate closed": until, "after it closed": after}
 
 
 def gate_number(label: Label) -> int:
@@ -91,19 +103,25 @@ def gate_number(label: Label) -> int:
 def gate_report(story: GateStory, stretches: Iterable[Stretch]) -> dict[str, Any]:
     """The story as plain values."""
     return {
+        "certified": story.ever_certified,
+        "ended": None if story.ended is None else asdict(story.ended),
         "transitions": [dict(each) for each in story.transitions],
         "stretches": [asdict(each) | {"error": each.error} for each in stretches],
     }
 
 
-def gate_lines(story: GateStory, stretches: Iterable[Stretch]) -> list[str]:
-    """The story for a person, a line each."""
+def gate_lines(story: GateStory, stretches: Iterable[Stretch], *, people_disagree: bool = False) -> list[str]:
+    """The story for a person, a line each; where people disagree, how often they contradict the model is told besides."""
     # Every look may bring a better certificate: one line for all of them until the next thing happens.
     runs = [list(group) for _, group in groupby(story.transitions, key=lambda each: each["state"])]
     lines = [_told(run) for run in runs]
+    if not story.ever_certified:
+        lines.append(f"Nothing could be certified, so people labelled everything: {_why_nothing(story.ended)}.")
     for each in stretches:
-        error = "none of them" if each.error is None else f"{each.error:.2%} of them wrong"
-        lines.append(f"  {each.name}: {each.records:,} records, {each.by_model:,} labelled by the model, {error}")
+        lines.append(f"  {each.name}: {each.records:,} records, {_by_model(each, people_disagree=people_disagree)};")
+        lines.append(
+            f"    {each.answers:,} answers of people, {_share(each.answers_wrong, each.answers)} of them wrong"
+        )
     return lines
 
 
@@ -113,7 +131,43 @@ def _told(run: Sequence[Mapping[str, Any]]) -> str:
     return f"Gate {first['state']} at record {first['place']:,}: {first['reason']}{again}."
 
 
-def _stretch(name: str, part: Sequence[Label], truth: Callable[[str], str | None]) -> Stretch:
+def _why_nothing(gate: GateView | None) -> str:
+    if gate is None:
+        return "the learning service told of no gate"
+    if gate.answers_needed is None:
+        return "no number of answers would do for a model that errs so often"
+    return f"about {gate.answers_needed:,} more calibration answers were wanted"
+
+
+def _by_model(stretch: Stretch, *, people_disagree: bool) -> str:
+    if not stretch.by_model:
+        return "none labelled by the model"
+    told = (
+        f"{stretch.by_model:,} ({stretch.by_model / stretch.records:.1%}) labelled by the model, "
+        f"{_share(stretch.wrong, stretch.by_model)} of them wrong"
+    )
+    if people_disagree and stretch.contradicted is not None:
+        told += f" (one person contradicts {stretch.contradicted:.2%})"
+    return told
+
+
+def _share(count: int, total: int) -> str:
+    return f"{count / total:.2%}" if total else "none"
+
+
+def _stretch(name: str, part: Sequence[Label], stream: DemoStream) -> Stretch:
+    def wrong(labels: Sequence[Label]) -> int:
+        return sum(label.class_name != stream.truth(label.key.record_id) for label in labels)
+
     by_model = [label for label in part if label.source is LabelSource.MODEL]
-    wrong = sum(label.class_name != truth(label.key.record_id) for label in by_model)
-    return Stretch(name=name, records=len(part), by_model=len(by_model), wrong=wrong)
+    by_people = [label for label in part if label.source is LabelSource.HUMAN]
+    doubts = [stream.contradiction(label.key.record_id, label.class_name) for label in by_model]
+    return Stretch(
+        name=name,
+        records=len(part),
+        by_model=len(by_model),
+        wrong=wrong(by_model),
+        contradicted=sum(doubts) / len(doubts) if doubts else None,
+        answers=len(by_people),
+        answers_wrong=wrong(by_people),
+    )

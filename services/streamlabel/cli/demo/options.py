@@ -8,9 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOptions:
-    """`records` None: each held-out digit once, or without end. `per_second` 0: as fast as it goes.
+    """`records` None: each record that there is once, or without end. `per_second` 0: as fast as it goes.
 
-    `annotators` 0: people answer in the browser. `drift`: from the middle of the records on all digits are turned.
+    `annotators` 0: people answer in the browser. `annotator_error` None: as people err in that demo.
+    `drift`: from the middle of the records on all digits are turned.
     """
 
     records: int | None
@@ -18,7 +19,7 @@ class DemoOptions:
     drift: bool
     per_second: float
     annotators: int
-    annotator_error: float
+    annotator_error: float | None
     think_time_s: float
     exit_when_done: bool
     report: Path | None

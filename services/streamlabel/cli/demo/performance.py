@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,16 +14,17 @@ from rich.live import Live
 
 from streamlabel.cli.connection import connect, run
 from streamlabel.cli.demo import dashboard, scene
-from streamlabel.cli.demo.digit_stream import DigitStream, held_out, new_run_name
 from streamlabel.cli.demo.gate_story import gate_lines, gate_report
 from streamlabel.cli.demo.options import DemoOptions
+from streamlabel.cli.demo.play import Play
+from streamlabel.cli.demo.repertoire import Piece
 from streamlabel.cli.demo.report import report, write
 from streamlabel.cli.demo.show import Outcome, Show
 from streamlabel.cli.demo.situation import Situation
 from streamlabel.cli.rich_progress import RichProgress
 from streamlabel.core.label import LabelSource
+from streamlabel.core.project import CertifiedPolicy, Policy
 from streamlabel.errors import StreamlabelError
-from streamlabel.local.datasets import Digits
 from streamlabel.local.kafka import KafkaServer
 from streamlabel.local.options import StackOptions
 from streamlabel.local.places import DataDir
@@ -36,34 +36,25 @@ from streamlabel.local.triton import TritonServer
 _LINE_EVERY_S = 3.0
 
 
-def perform(options: DemoOptions, example_folder: Path | None, data: DataDir, began_s: float) -> None:
-    """Runs the demo to its end; raises StreamlabelError where it gets stuck, or where a record is lost or doubled.
+def perform(
+    name: str, piece: Piece, options: DemoOptions, example_folder: Path | None, data: DataDir, began_s: float
+) -> None:
+    """Runs the demo of that name to its end; raises StreamlabelError where it gets stuck, or where a record is lost or doubled.
 
     Ctrl-C is the end of a demo that has no other; of one that ends by itself it is an interrupt, as of any command.
     """
-    example = scene.Example.find(example_folder)
+    example = scene.Example.find(name, example_folder)
+    project = example.project()
     farewell = _Farewell(data)
     try:
         with _progress() as progress:
-            digits = scene.prepare(example, data, progress.say)
-        rows = held_out(digits, example.split_file)
-        if options.records is None and not options.endless:
-            options = dataclasses.replace(options, records=len(rows))
-        stream = _stream(options, digits, rows, project=example.project().name)
-        _conclude(run(_perform(options, example, data, stream, began_s, farewell)))
+            play = piece.open(options, project, example.split_file, progress.say)
+        scene.lay_out(example, data)
+        _conclude(run(_perform(options, example, data, play, began_s, farewell)), play, project.policy)
     except KeyboardInterrupt:
         typer.echo(f"\n{farewell.words()}")
         if options.exit_when_done:
             raise
-
-
-def _stream(options: DemoOptions, digits: Digits, rows: list[int], *, project: str) -> DigitStream:
-    """The stream; one that goes beyond the first round looks the same all along, or else the gate would notice."""
-    longer = options.records is None or options.records > len(rows)
-    turned_from = options.records // 2 if options.drift and options.records is not None else None
-    return DigitStream(
-        new_run_name(), digits, rows, project=project, distorted=longer or options.drift, turned_from=turned_from
-    )
 
 
 @dataclass(slots=True)
@@ -71,13 +62,14 @@ class _Farewell:
     """What is said to a person who ends the demo; `show` from when there is one, `is_ours` if its stack ends with it."""
 
     data: DataDir
+    items: str = ""
     show: Show | None = None
     is_ours: bool = True
 
     def words(self) -> str:
         """What was labelled, and what becomes of it."""
         if self.show is None:
-            return "Stopped before the first digit."
+            return "Stopped before the first record."
         ledger = self.show.ledger
         model, human = (ledger.scores[source].labels for source in (LabelSource.MODEL, LabelSource.HUMAN))
         stays = (
@@ -85,14 +77,14 @@ class _Farewell:
             if self.is_ours
             else "The stack goes on, as before; `streamlabel down` stops it."
         )
-        return f"Labelled {ledger.labelled:,} of {ledger.sent:,} digits: {model:,} by the model, {human:,} by people.\n{stays}"
+        return f"Labelled {ledger.labelled:,} of {ledger.sent:,} {self.items}: {model:,} by the model, {human:,} by people.\n{stays}"
 
 
 async def _perform(
     options: DemoOptions,
     example: scene.Example,
     data: DataDir,
-    stream: DigitStream,
+    play: Play,
     began_s: float,
     farewell: _Farewell,
 ) -> Outcome:
@@ -102,14 +94,15 @@ async def _perform(
         # Its own stack and no other, whatever the environment names.
         connection = connect(data.root, environ={})
         project = await scene.install(example, stack, connection)
-        show = Show(options, connection, stack, stream, project)
-        farewell.show, farewell.is_ours = show, stack.was_started_here
-        with _drawing(connection.review_url, _hint(options, is_ours=stack.was_started_here)) as draw:
+        show = Show(options, connection, stack, play, project)
+        farewell.show, farewell.items, farewell.is_ours = show, play.wording.items, stack.was_started_here
+        hint = _hint(options, is_ours=stack.was_started_here)
+        with _drawing(play.wording.headline, connection.review_url, hint) as draw:
             outcome = await show.run(draw)
         if options.report is not None:
             parts = {"kafka": KafkaServer.version, "triton": TritonServer.version, "postgresql": PostgresServer.version}
             content = report(
-                stream.run,
+                play.stream.run,
                 outcome.findings,
                 show.ledger,
                 began_s=began_s,
@@ -120,7 +113,7 @@ async def _perform(
         return outcome
 
 
-def _conclude(outcome: Outcome) -> None:
+def _conclude(outcome: Outcome, play: Play, policy: Policy) -> None:
     findings = outcome.findings
     model, human = (
         f"{findings.by_source.get(source, 0):,} ({dashboard.share(findings.error_rate(source), 2)} wrong)"
@@ -131,7 +124,14 @@ def _conclude(outcome: Outcome) -> None:
         f"{len(findings.duplicated):,} doubled, {outcome.dead_letters:,} dead letters.\n"
         f"By the model {model}, by people {human}."
     )
-    for text in gate_lines(outcome.gate, outcome.stretches):
+    if play.wording.truth:
+        typer.echo(play.wording.truth)
+    if isinstance(policy, CertifiedPolicy):
+        typer.echo(
+            f"Asked for: at most {policy.alpha:.0%} of what the model labels wrong, for each certificate "
+            f"with probability {1 - policy.delta:.0%}."
+        )
+    for text in gate_lines(outcome.gate, outcome.stretches, people_disagree=bool(play.wording.truth)):
         typer.echo(text)
     if outcome.stuck is not None:
         raise outcome.stuck
@@ -146,7 +146,7 @@ def _hint(options: DemoOptions, *, is_ours: bool) -> str:
 
 
 @contextlib.contextmanager
-def _drawing(page_url: str, hint: str) -> Iterator[Callable[[Situation], None]]:
+def _drawing(headline: str, page_url: str, hint: str) -> Iterator[Callable[[Situation], None]]:
     """How moments are shown: as a living screen on a terminal, else as a line now and then."""
     console = Console()
     if not console.is_terminal:
@@ -155,7 +155,7 @@ def _drawing(page_url: str, hint: str) -> Iterator[Callable[[Situation], None]]:
     with Live(console=console, auto_refresh=False, transient=False) as live:
 
         def draw(moment: Situation) -> None:
-            picture = dashboard.screen(moment, page_url=page_url, hint=hint, width=console.width)
+            picture = dashboard.screen(moment, headline=headline, page_url=page_url, hint=hint, width=console.width)
             live.update(picture, refresh=True)
 
         yield draw

@@ -1,9 +1,8 @@
-"""What must stand before the first digit: its pictures, its model in Triton, its project on the table."""
+"""What must stand before the first record: its model in Triton, its project on the table."""
 
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +11,8 @@ from streamlabel.cli.connection import Connection
 from streamlabel.cli.project_table import ProjectTable
 from streamlabel.core.project import Project
 from streamlabel.errors import ConfigurationError
-from streamlabel.local.datasets import Digits, load_digits
 from streamlabel.local.model_bundle import Backend, build_model
-from streamlabel.local.places import DataDir, cache_dir
+from streamlabel.local.places import DataDir
 from streamlabel.local.stack import Stack
 from streamlabel.wire.project_file import load_project
 
@@ -23,14 +21,14 @@ _PROBE_TIMEOUT_S = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A folder like `examples/digits`."""
+    """A folder like `examples/digits` or `examples/sentiment`."""
 
     folder: Path
 
     @classmethod
-    def find(cls, folder: Path | None) -> Example:
-        """The given folder, else the one beside this code or below the current directory; raises ConfigurationError."""
-        candidates = [folder] if folder else [_source_tree() / "examples" / "digits", Path("examples/digits")]
+    def find(cls, name: str, folder: Path | None) -> Example:
+        """The given folder, else `name` beside this code or below the current directory; raises ConfigurationError."""
+        candidates = [folder] if folder else [_source_tree() / "examples" / name, Path("examples") / name]
         for candidate in candidates:
             if all((candidate / name).is_file() for name in ("project.yaml", "model.yaml", "split.json")):
                 return cls(folder=candidate)
@@ -47,12 +45,10 @@ class Example:
         return load_project(self.folder / "project.yaml")
 
 
-def prepare(example: Example, data: DataDir, say: Callable[[str], None]) -> Digits:
-    """Before the stack starts: fetches the digits and lays the model out where Triton looks for it."""
+def lay_out(example: Example, data: DataDir) -> None:
+    """Before the stack starts: puts the model where Triton looks for it."""
     data.create()
-    digits = load_digits(cache_dir(), say)
     build_model(example.folder / "model.yaml", data.models, Backend.PYTHON)
-    return digits
 
 
 async def install(example: Example, stack: Stack, connection: Connection) -> Project:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from streamlabel.cli.demo.digit_stream import DigitStream
 from streamlabel.cli.demo.ledger import Ledger
+from streamlabel.cli.demo.play import DemoStream
 from streamlabel.client import IngestClient, RecordStatus
 from streamlabel.core.record import Record
 from streamlabel.core.submission import Reason
@@ -26,7 +26,7 @@ class Sender:
     def __init__(
         self,
         client: IngestClient,
-        stream: DigitStream,
+        stream: DemoStream,
         ledger: Ledger,
         clock: Clock,
         *,
@@ -63,7 +63,7 @@ class Sender:
                 self._ledger.answer(record_id, self._clock.monotonic_s(), refused_because=None)
                 return
             if result.reason != Reason.UNKNOWN_PROJECT:
-                raise StreamlabelError(f"ingest refuses the first digit: {result.reason}: {result.detail}")
+                raise StreamlabelError(f"ingest refuses the first record: {result.reason}: {result.detail}")
             if self._clock.monotonic_s() > deadline_s:
                 raise TransientError(
                     f"ingest has not heard of project {self._stream.project} within {_PROJECT_KNOWN_TIMEOUT_S:.0f} s; "

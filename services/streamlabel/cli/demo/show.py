@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamlabel.cli.connection import Connection
-from streamlabel.cli.demo.annotators import Annotator, Habits
+from streamlabel.cli.demo.annotators import Annotator
 from streamlabel.cli.demo.checker import Findings, count_dead_letters, judge, read_labels
-from streamlabel.cli.demo.digit_stream import DigitStream
 from streamlabel.cli.demo.follower import Follower
 from streamlabel.cli.demo.gate_source import GateSource, GateView
 from streamlabel.cli.demo.gate_story import GateStory, Stretch, stretches_of, tell_story
 from streamlabel.cli.demo.ledger import Ledger
 from streamlabel.cli.demo.options import DemoOptions
+from streamlabel.cli.demo.play import Play
 from streamlabel.cli.demo.sender import Sender
 from streamlabel.cli.demo.situation import Situation, look
 from streamlabel.cli.demo.stuck import NoProgressError, explain
@@ -52,13 +52,14 @@ class Show:
     """One demo on a stack that is ready."""
 
     def __init__(
-        self, options: DemoOptions, connection: Connection, stack: Stack, stream: DigitStream, project: Project
+        self, options: DemoOptions, connection: Connection, stack: Stack, play: Play, project: Project
     ) -> None:
         self.ledger = Ledger()
         self._options = options
         self._connection = connection
         self._stack = stack
-        self._stream = stream
+        self._play = play
+        self._stream = play.stream
         self._project = project
         self._clock = SystemClock()
         self._started_s = self._clock.monotonic_s()
@@ -67,7 +68,7 @@ class Show:
         self._gates = GateSource(connection.learning_url)
         self._gates_began_ms = self._clock.now_ms()
         self._gate: GateView | None = None
-        self._key_prefix = f"{project.name}/digit-{stream.run}-".encode()
+        self._key_prefix = f"{project.name}/{play.stream.id_prefix}".encode()
         self._client_options = connection.kafka.client_options()
 
     async def run(self, draw: Callable[[Situation], None]) -> Outcome:
@@ -85,7 +86,7 @@ class Show:
                 self._stream,
                 self.ledger,
                 self._clock,
-                count=self._options.records,
+                count=self._play.count,
                 per_second=self._options.per_second,
             )
             work: list[Coroutine[Any, Any, None]] = [self._follower().run(), self._watch_queue(review)]
@@ -170,7 +171,7 @@ class Show:
             now_s=now_s,
             now_epoch_s=self._clock.now_ms() / 1000,
             started_s=self._started_s,
-            wanted=self._options.records,
+            wanted=self._play.count,
             queue=self._queue,
             gate=self._gate,
             processes=self._stack.state.processes,
@@ -182,15 +183,13 @@ class Show:
         return Follower(broker, topic, self._key_prefix, self.ledger, self._stream.truth, self._clock, _BACKOFF)
 
     def _annotators(self, review: ReviewClient) -> list[Annotator]:
-        habits = Habits(error_rate=self._options.annotator_error, think_time_s=self._options.think_time_s)
         return [
             Annotator(
                 f"simulated-{number + 1}",
                 review,
                 self._project.name,
-                self._project.taxonomy.names,
-                self._stream.truth,
-                habits,
+                self._play.answer,
+                self._options.think_time_s,
                 self._clock,
                 _BACKOFF,
                 random.Random(f"{self._stream.run}/{number}"),
