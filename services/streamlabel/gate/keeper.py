@@ -80,6 +80,8 @@ class Keeper:
         self._expansion: Expansion | None = None
         self._guard = PriceGuard(alpha=policy.alpha, rate=policy.guard_rate)
         self._alarm = HarmAlarm(policy.alpha, policy.alarm_limit)
+        # From which score on the guard's share of the stream lies; reckoned when its cap moves, not with every record.
+        self._guarded = CLOSED
         self._passable: deque[int] = deque(maxlen=policy.longest_window)
 
     @property
@@ -97,10 +99,7 @@ class Keeper:
             return CLOSED
         if self._guard.cap >= self.certificate.share:
             return self.certificate.threshold
-        buffered = self._buffer.rows()
-        if buffered is None or self._guard.spent:
-            return CLOSED
-        return max(self.certificate.threshold, float(np.quantile(buffered.scores, 1 - self._guard.cap)))
+        return max(self.certificate.threshold, self._guarded)
 
     @property
     def guard_cap(self) -> float:
@@ -195,7 +194,6 @@ class Keeper:
         could be certified now, if recent evidence bears it out.
         """
         self._looked = self.place
-        self.ledger.looked()
         known, before = self.certificate, (self.scorer, self._taught)
         # Asked before there is another scorer: the certificate is about this one.
         sound = known is not None and self._is_sound(known)
@@ -213,6 +211,7 @@ class Keeper:
             self._certify(found)
         elif fitted:
             self._take(*before)
+            self._reckon_guard()
 
     def _test(self) -> Certificate | None:
         buffered, policy = self._buffer.rows(), self.policy
@@ -224,6 +223,7 @@ class Keeper:
         evidence = self._evidence(self._likely_share(grid, expected))
         if evidence is None or len(evidence) < least_count(policy.alpha, policy.delta):
             return None
+        self.ledger.looked()
         tally = Tally.of(grid, evidence.scores, evidence.wrong)
         found = certify_region(
             grid, tally, len(evidence), alpha=policy.alpha, delta=policy.delta * policy.exact_share, expected=expected
@@ -285,6 +285,7 @@ class Keeper:
         known = self.certificate
         self.state, self.certificate, self._certified = GateState.CERTIFIED, found, self.place
         self.ledger.certified()
+        self._reckon_guard()
         if known is None or known.threshold != found.threshold:
             self._tell(GateState.CERTIFIED, "certified")
 
@@ -326,6 +327,15 @@ class Keeper:
             if self._guard.observe(wrong):
                 self._close(GateState.REVOKED, "the guard is spent", since=self.epoch)
                 return
+        if len(rows):
+            self._reckon_guard()
+
+    def _reckon_guard(self) -> None:
+        buffered = self._buffer.rows()
+        if buffered is None or self._guard.spent:
+            self._guarded = CLOSED
+        else:
+            self._guarded = float(np.quantile(buffered.scores, 1 - self._guard.cap))
 
     def _close(self, state: GateState, reason: str, *, since: int) -> None:
         """Nothing passes any more until there is new evidence; the stream is taken to have changed at `since`."""

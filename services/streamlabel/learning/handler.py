@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from streamlabel.core.control import GateState
 from streamlabel.errors import TransientError
 from streamlabel.learning.ports import Clock, Coins, News, Observer, Page, Projects, Shelf, ShelvedBook
 from streamlabel.learning.rules.book import Book, BookLimits, Standing, Step
@@ -238,7 +239,7 @@ class Learner:
             gate_id=gate_id(subject.project, page.gate_number),
             coin_key_id=self._coins.key_id,
             confirmed_until_ms=opened.book.confirmed_until_ms,
-            expires_at=expiry(now_ms, self._limits.gate_lifetime_s),
+            expires_at=expiry(_known_until_ms(opened.book, now_ms), self._limits.gate_lifetime_s),
         )
 
     def _tell(self, turn: _Turn, pages: Sequence[Page]) -> None:
@@ -251,6 +252,11 @@ class Learner:
         steps: list[tuple[Subject, Step]] = [(page.subject, step) for page in pages for step in page.steps]
         if steps:
             self._observer.stepped(steps)
+
+
+def _known_until_ms(book: Book, now_ms: int) -> int:
+    """From when on an open gate lives: it must not outlive what learning knows of the stream, whose change it could not see."""
+    return min(now_ms, book.horizon_ms) if book.standing.state is GateState.CERTIFIED else now_ms
 
 
 def _fate(error: BaseException) -> BaseException:

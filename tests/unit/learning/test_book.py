@@ -61,7 +61,7 @@ def test_a_calibration_record_that_nobody_answers_in_time_is_an_error() -> None:
     book, first = life.book, life.lane[0]
     asked = {entry[0]: entry for batch in life.pending for entry in batch}
     life.answer([asked[record_id] for record_id in life.lane[1:]])
-    book.apply(Ticked(at_ms=life.now_ms + LIMITS.answer_ms, horizon_ms=life.now_ms))
+    book.apply(Ticked(at_ms=life.now_ms, horizon_ms=life.now_ms + LIMITS.answer_ms))
     audits = book.take_audits()
     assert [audit.record_id for audit in audits] == life.lane
     assert audits[0].answer == UNKNOWN_CLASS
@@ -83,12 +83,37 @@ def test_a_record_that_routing_never_spoke_of_holds_nobody_up_for_long() -> None
     asked = [entry for batch in life.pending for entry in batch]
     life.answer(asked)
     assert book.take_audits() == []
-    book.apply(Ticked(at_ms=now_ms + LIMITS.decision_ms, horizon_ms=0))
+    book.apply(Ticked(at_ms=now_ms, horizon_ms=now_ms + LIMITS.decision_ms))
     assert [audit.record_id for audit in book.take_audits()] == life.lane
     # Its word comes after all: it teaches, but is no evidence.
     one = np.array([True])
     book.apply(Answered(at_ms=0, record_ids=("lost0",), classes=np.array([1]), lane=one, passable=~one))
     assert book.take_audits() == []
+
+
+def test_who_comes_back_after_a_day_hears_the_words_of_that_day_before_time_runs_out() -> None:
+    life = stream(delay=10**9)
+    life.live(50)
+    asked = [entry for batch in life.pending for entry in batch]
+    # The clock is far ahead, what was read is not.
+    life.book.apply(Ticked(at_ms=life.now_ms + 10 * LIMITS.answer_ms, horizon_ms=life.now_ms))
+    life.answer(asked)
+    audits = life.book.take_audits()
+    assert [audit.record_id for audit in audits] == life.lane
+    assert all(audit.answer != UNKNOWN_CLASS for audit in audits)
+
+
+def test_a_place_of_long_ago_is_dated_too_early_rather_than_too_late() -> None:
+    life = stream()
+    life.batch = 1
+    life.live(10_000)
+    assert len(life.book.times) <= 4096
+    began_ms = life.now_ms - 100 * 10_000
+    for place in (0, 3, 777, 5_000, 9_999):
+        moment_ms = began_ms + 100 * place
+        found_ms = max((at_ms for begin, at_ms in life.book.times if begin <= place), default=None)
+        assert found_ms is not None
+        assert moment_ms - 2_000 <= found_ms <= moment_ms
 
 
 @pytest.mark.parametrize("order", ["task first", "answer first", "answer alone"])

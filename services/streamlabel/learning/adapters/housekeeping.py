@@ -13,10 +13,12 @@ log = logging.getLogger(__name__)
 
 _EVERY_S = 3600.0
 _OLD_POINTS = "DELETE FROM point WHERE at < clock_timestamp() - make_interval(days => $1)"
-# The latest of a project stays however old it is: numbers go on from it.
+# A gate decides until the next one comes, and is old so many days after that.
 _OLD_GATES = """
-DELETE FROM gate WHERE published_at < clock_timestamp() - make_interval(days => $1)
-    AND gate_number < (SELECT max(gate_number) FROM gate AS later WHERE later.project = gate.project)
+DELETE FROM gate WHERE EXISTS (
+    SELECT FROM gate AS later WHERE later.project = gate.project AND later.gate_number > gate.gate_number
+        AND later.published_at < clock_timestamp() - make_interval(days => $1)
+)
 """
 _LOOSE_SCORERS = "DELETE FROM scorer WHERE NOT EXISTS (SELECT FROM gate WHERE scorer_digest = digest)"
 

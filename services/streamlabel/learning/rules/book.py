@@ -114,7 +114,7 @@ class Book:
         # How many numbers an embedding has: as the first record has it. A model version does not change its shape.
         self.dimensions: int | None = None
         self.early: dict[str, tuple[bool, bool, bool, int | None]] = {}
-        self.times: deque[tuple[int, int]] = deque(maxlen=_TIMES)
+        self.times: deque[tuple[int, int]] = deque()
         self.passes: deque[tuple[int, int]] = deque()
         self._steps: list[Step] = []
         self._audits: list[Audit] = []
@@ -226,6 +226,9 @@ class Book:
         begin = keeper.place
         places = np.arange(begin, begin + len(fresh))
         self.times.append((begin, event.earliest_ms))
+        if len(self.times) > _TIMES:
+            # Every second one goes, never the first: an older place is then dated earlier, not later.
+            self.times = deque(list(self.times)[::2])
         self._note_coverage(len(fresh), int((passable & (coins >= rate)).sum()))
         for row in np.flatnonzero(eligible | ~passable).tolist():
             self.room.add(
@@ -236,7 +239,8 @@ class Book:
                     eligible=bool(eligible[row]),
                     coin=float(coins[row]),
                     rate=rate,
-                    prediction=predictions.take(slice(row, row + 1)),
+                    # A copy: a view would keep its whole batch.
+                    prediction=predictions.take(np.array([row])),
                 )
             )
         unknown, weight = np.full(len(fresh), UNKNOWN_CLASS), np.ones(len(fresh))
@@ -308,9 +312,11 @@ class Book:
         for record in list(self.room):
             if not record.counts or record.answer is not None:
                 continue
-            if record.lane and event.at_ms - record.at_ms >= self.limits.answer_ms:
+            # Time runs as far as the stream is read: who comes back after a day has a day's words still to hear.
+            waited_ms = self.horizon_ms - record.at_ms
+            if record.lane and waited_ms >= self.limits.answer_ms:
                 record.answer = UNKNOWN_CLASS
-            elif record.lane is None and event.at_ms - record.at_ms >= self.limits.decision_ms:
+            elif record.lane is None and waited_ms >= self.limits.decision_ms:
                 self.room.leave_lane(record)
 
     def _count_evidence(self) -> None:

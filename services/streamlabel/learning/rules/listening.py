@@ -68,6 +68,8 @@ class Heard:
         usable = [each for each in reversed(first_of.values()) if book.can_use(each[0])]
         if not usable:
             return None
+        size = len(usable[0][0].embedding)
+        usable = [each for each in usable if len(each[0].embedding) == size]
         predictions = [prediction for prediction, _ in usable]
         embeddings = None
         if predictions[0].embedding:
