@@ -2,13 +2,17 @@
 
     python -m benchmarks.make_streams OUT [--banking77 FOLDER] [--clinc150 FILE.json]
 
-Writes into the folder OUT `digits.npz`, `digits-rotated.npz` and, where the texts are given, `banking77.npz`,
-`banking77-cut.npz`, `clinc150.npz`, `clinc150-cut.npz`.
+Writes into the folder OUT `digits.npz`, `digits-rotated.npz`, `sentiment.npz`, `sentiment-films.npz` and, where the texts
+are given, `banking77.npz`, `banking77-cut.npz`, `clinc150.npz`, `clinc150-cut.npz`.
 
 Texts go through a logistic regression on TF-IDF, fitted to 3,000 of them (clinc150: 4,500), which are not in the stream;
 embeddings are 64 singular vectors. Half-way through a `-cut` stream two words in five lose their second half. The example's
 own model answers the digits, each of which comes several times, shifted and turned by chance; half-way through
 `digits-rotated` all turn by 35° more.
+
+`sentiment` is the stream of the demo: film reviews that the example's model has not seen, tweets, newspaper sentences. What
+counts as right of a text is what one of the people who rated it said, drawn by chance: nobody else is asked. `sentiment-films` is
+the first part of it.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import random
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,12 +35,20 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
 from benchmarks.gate_policies import DIGITS, probabilities_of, unseen_digits
+from streamlabel.cli.demo.repertoire import unseen
+from streamlabel.cli.demo.sentiment_stream import SentimentStream
+from streamlabel.core.project import TextEncoder
+from streamlabel.core.record import TextPayload
+from streamlabel.inference.rules.tensors import encode_text
 from streamlabel.local.datasets import load_digits
 from streamlabel.local.places import cache_dir
+from streamlabel.local.rated_texts import OPINIONS, Kind, load_rated_texts
 
 _DIMENSIONS = 64
 _DIGITS = 20_000
 _TURN_DEGREES = 35
+_SENTIMENT = DIGITS.parent / "sentiment"
+_ROWS_AT_ONCE = 500
 
 
 def texts_of_banking77(folder: Path) -> tuple[list[str], list[str]]:
@@ -98,6 +111,26 @@ def digit_streams(out: Path) -> None:
         save(out / f"{name}.npz", probabilities_of(logits), digits.labels[drawn].astype(np.int64), embeddings)
 
 
+def sentiment_streams(out: Path) -> None:
+    """Writes the whole stream and its first part."""
+    texts = load_rated_texts(cache_dir())
+    films = unseen(_SENTIMENT / "split.json", len(texts[Kind.FILMS]))
+    stream = SentimentStream("0" * 12, texts, films, project="sentiment")
+    payloads = [stream.record(number).payload for number in range(stream.distinct)]
+    encoder = TextEncoder(length=256)
+    rows = encode_text([each for each in payloads if isinstance(each, TextPayload)], encoder, "INT32").rows
+    session = onnxruntime.InferenceSession(_SENTIMENT / "sentiment.onnx")
+    pieces = [
+        session.run(None, {"text": rows[begin : begin + _ROWS_AT_ONCE]}) for begin in range(0, len(rows), _ROWS_AT_ONCE)
+    ]
+    logits, embeddings = (np.concatenate(part) for part in zip(*pieces, strict=True))
+    chance = random.Random(7)
+    said = [stream.answer(stream.record_id(number), chance) for number in range(stream.distinct)]
+    labels = np.array([OPINIONS.index(str(opinion)) for opinion in said])
+    for name, part in (("sentiment", slice(None)), ("sentiment-films", slice(0, len(films)))):
+        save(out / f"{name}.npz", probabilities_of(logits[part]), labels[part], embeddings[part])
+
+
 def save(
     path: Path,
     probabilities: npt.NDArray[np.float64],
@@ -119,6 +152,7 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     digit_streams(given.out)
+    sentiment_streams(given.out)
     if given.banking77:
         text_streams(*texts_of_banking77(given.banking77), 3000, given.out, "banking77")
     if given.clinc150:
