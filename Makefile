@@ -24,7 +24,7 @@ help: ## This list
 setup: $(RUN_STAMP) ## Make .venv with everything that running needs, pinned by hash; does nothing where nothing changed
 
 .PHONY: run
-run: $(RUN_STAMP) ## Start the demo: the whole stack and a stream of digits. ARGS="--records 3000 --exit --report r.json"
+run: $(RUN_STAMP) ## Start the demo: the whole stack and a stream of digits. ARGS="--records 3000 --exit --report r.json", ARGS="sentiment"
 	@exec $(BIN)/streamlabel demo $(ARGS)
 
 .PHONY: up
