@@ -33,7 +33,7 @@ def demo(
         int | None,
         typer.Option(
             min=1,
-            help="Send this many records.  [default: all that the model has not seen, each once: 4,000 digits, 13,895 texts]",
+            help="Send this many records. Default: all that the model has not seen, each once: 4,000 digits, 13,895 texts.",
             show_default=False,
         ),
     ] = None,
@@ -49,7 +49,7 @@ def demo(
     rate: Annotated[
         float | None,
         typer.Option(
-            min=0, help="Records a second; 0: as fast as it goes.  [default: 200 digits, 100 texts]", show_default=False
+            min=0, help="Records a second; 0: as fast as it goes. Default: 200 digits, 100 texts.", show_default=False
         ),
     ] = None,
     annotators: Annotated[
@@ -60,7 +60,7 @@ def demo(
         typer.Option(
             min=0,
             max=1,
-            help="Share of digits that simulated people read wrongly.  [default: 0.005]",
+            help="Share of digits that simulated people read wrongly. Default: 0.005.",
             show_default=False,
         ),
     ] = None,
@@ -84,7 +84,7 @@ def demo(
     example: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with project, model and split.  [default: that of its name in examples]", show_default=False
+            help="Folder with project, model and split. Default: that of its name in examples.", show_default=False
         ),
     ] = None,
 ) -> None:
