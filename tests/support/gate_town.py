@@ -154,11 +154,17 @@ class Town:
                 await asyncio.sleep(0.05)
 
     async def state(self, *states: GateState, timeout_s: float = 60.0) -> PublishedGate:
-        """The gate, once the latest is in one of these states."""
+        """The gate, once the latest is in one of these states and not void."""
         async with asyncio.timeout(timeout_s):
-            while not self.gates or self.gates[-1].gate.state not in states:
+            while not self._stands(states):
                 await asyncio.sleep(0.05)
         return self.gates[-1]
+
+    def _stands(self, states: tuple[GateState, ...]) -> bool:
+        latest = self.gates[-1].gate if self.gates else None
+        if latest is None or latest.state not in states:
+            return False
+        return latest.expires_at is None or latest.expires_at > datetime.now(UTC)
 
     async def ask(self, what: str, **query: object) -> dict[str, Any]:
         """What learning tells over HTTP."""

@@ -29,8 +29,9 @@ _POINT_EVERY_MS = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LearnerLimits:
-    """A gate that nobody renewed for `gate_lifetime_s` is void; it is renewed every `renew_ms`. A snapshot is taken when the journal
-    has grown by `journal_rows` records, and at least `snapshot_ms` after the one before. News is gathered for `gather_s`."""
+    """A gate that nobody renewed for `gate_lifetime_s` is void; it is renewed every `renew_ms`, of the hour or of the horizon. A
+    snapshot is taken when the journal has grown by `journal_rows` records, and at least `snapshot_ms` after the one before. News is
+    gathered for `gather_s`."""
 
     book: BookLimits = field(default_factory=BookLimits)
     gate_lifetime_s: float = 900.0
@@ -48,6 +49,7 @@ class _Open:
     began: bool
     told: Standing | None = None
     told_at_ms: int = 0
+    told_until_ms: int = 0
     point_at_ms: int = 0
     rows: int = 0
     snapshot_at_ms: int = 0
@@ -227,11 +229,14 @@ class Learner:
     def _publish(self, opened: _Open, page: Page, now_ms: int) -> None:
         subject, standing = opened.book.subject, opened.book.standing
         page.is_new_gate = standing != opened.told
-        if not page.is_new_gate and now_ms - opened.told_at_ms < self._limits.renew_ms:
+        until_ms = self._known_until_ms(opened.book, now_ms)
+        # The first gate may be told before the horizon is known, and is void then: it is renewed as soon as there is one.
+        renew_ms = self._limits.renew_ms
+        if not page.is_new_gate and max(now_ms - opened.told_at_ms, until_ms - opened.told_until_ms) < renew_ms:
             return
         if page.is_new_gate:
             self._numbers[subject.project] = self._numbers.get(subject.project, 0) + 1
-        opened.told, opened.told_at_ms = standing, now_ms
+        opened.told, opened.told_at_ms, opened.told_until_ms = standing, now_ms, until_ms
         page.gate_number = self._numbers[subject.project]
         page.gate = published_gate(
             subject,
@@ -239,8 +244,14 @@ class Learner:
             gate_id=gate_id(subject.project, page.gate_number),
             coin_key_id=self._coins.key_id,
             confirmed_until_ms=opened.book.confirmed_until_ms,
-            expires_at=expiry(_known_until_ms(opened.book, now_ms), self._limits.gate_lifetime_s),
+            expires_at=expiry(until_ms, self._limits.gate_lifetime_s),
         )
+
+    def _known_until_ms(self, book: Book, now_ms: int) -> int:
+        """From when on a gate lives: an open one must not outlive what is known of the stream, whose change nobody here would see."""
+        if book.keeper.state is not GateState.CERTIFIED:
+            return now_ms
+        return min(now_ms, max(book.horizon_ms, self._clock.horizon_ms()))
 
     def _tell(self, turn: _Turn, pages: Sequence[Page]) -> None:
         ended = {page.subject.project for page in turn.ended} - (self._books or {}).keys()
@@ -252,11 +263,6 @@ class Learner:
         steps: list[tuple[Subject, Step]] = [(page.subject, step) for page in pages for step in page.steps]
         if steps:
             self._observer.stepped(steps)
-
-
-def _known_until_ms(book: Book, now_ms: int) -> int:
-    """From when on an open gate lives: it must not outlive what learning knows of the stream, whose change it could not see."""
-    return min(now_ms, book.horizon_ms) if book.standing.state is GateState.CERTIFIED else now_ms
 
 
 def _fate(error: BaseException) -> BaseException:

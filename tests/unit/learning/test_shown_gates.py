@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from streamlabel.core.control import Gate, GateState
 from streamlabel.core.project import CertifiedPolicy, Project, ReviewAllPolicy
 from streamlabel.learning.adapters.metrics import GateMetrics
 from streamlabel.learning.handler import Learner
-from streamlabel.learning.ports import Page, Shelved
+from streamlabel.learning.ports import Page, Shelved, ShelvedBook
+from streamlabel.learning.rules.book import Book, BookLimits
+from streamlabel.learning.rules.book_storage import dump_book
 from streamlabel.learning.rules.points import Point
+from streamlabel.learning.rules.subject import Subject, subject_of
 from streamlabel.runtime.clock import SystemClock
 from streamlabel.runtime.metrics import Metrics
 from support.gate_page import SUSPENDED, certified, closed, step, subject
+from support.gate_stream import GateStream
 from support.nouns import text_project
 
 GATE = "streamlabel_gate_"
+NOW_MS = 1_700_000_000_000
 
 
 class House:
@@ -25,6 +31,9 @@ class House:
         self.project = project
         self.key_id = "k1"
         self.shown: list[str] = []
+        self.shelved: list[ShelvedBook] = []
+        self.pages: list[Page] = []
+        self.seen_until_ms = NOW_MS
 
     def get(self, name: str) -> Project | None:
         return self.project if name == self.project.name else None
@@ -39,16 +48,16 @@ class House:
         return 0.5
 
     async def load(self) -> Shelved:
-        return Shelved(books=[], gate_numbers={})
+        return Shelved(books=self.shelved, gate_numbers={})
 
     async def keep(self, pages: Sequence[Page], receipts: Sequence[object]) -> None:
-        pass
+        self.pages += pages
 
     def now_ms(self) -> int:
-        return 1_700_000_000_000
+        return NOW_MS
 
     def horizon_ms(self) -> int:
-        return 1_700_000_000_000
+        return self.seen_until_ms
 
     def changed(self, points: Mapping[str, Point]) -> None:
         self.shown += [f"{project} is {point.state.value}" for project, point in points.items()]
@@ -118,3 +127,36 @@ async def test_at_the_end_of_its_term_a_process_shows_no_gate() -> None:
     await learning.put_away()
     await learning.put_away()
     assert house.shown == ["mail is cold", "mail is gone"]
+
+
+async def test_an_open_gate_lives_as_long_as_the_stream_is_seen_and_is_renewed_as_soon_as_it_is() -> None:
+    house = House(certified_project())
+    life = GateStream(Book(subject_of_mail(), BookLimits()))
+    life.live(2000)
+    house.shelved = [ShelvedBook(subject=subject_of_mail(), snapshot=dump_book(life.book), events=[])]
+    house.seen_until_ms = 0
+    learning = learner(house)
+    await learning.turn(0)
+    await learning.turn(0)
+    [void] = told(house)
+    assert void.state is GateState.CERTIFIED
+    assert void.expires_at.timestamp() * 1000 < NOW_MS
+    # The hour stands, but by now the stream was read up to it.
+    house.seen_until_ms = NOW_MS
+    await learning.turn(0)
+    await learning.turn(0)
+    [_, renewed] = told(house)
+    assert renewed.gate_id == void.gate_id
+    assert renewed.expires_at.timestamp() * 1000 == NOW_MS + 900_000
+
+
+def subject_of_mail() -> Subject:
+    """What the gate of the project is about."""
+    found = subject_of(certified_project(), None)
+    assert found is not None
+    return found
+
+
+def told(house: House) -> list[Gate]:
+    """The gates that went out."""
+    return [page.gate.gate for page in house.pages if page.gate is not None]

@@ -14,6 +14,7 @@ from streamlabel.runtime.tasks import result_before, set_within
 log = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
+_FIRST_LOOK_S = 0.1
 # Clocks of other machines, by which messages are dated, may be behind by so much.
 _ALLOWANCE_MS = 1_000
 
@@ -61,11 +62,11 @@ class Horizon:
         """Nothing to prepare."""
 
     async def run(self) -> None:
-        """Look every second, until stopped."""
+        """Look every second, sooner while nothing is known, until stopped."""
         while not self._stopped.is_set():
             # The reader stops first, and a client that was closed meanwhile may never answer.
             await result_before(self._look(), self._stopped)
-            await set_within(self._stopped, _LOOK_S)
+            await set_within(self._stopped, _LOOK_S if self._horizon_ms else _FIRST_LOOK_S)
 
     async def stop(self) -> None:
         """End `run`."""
