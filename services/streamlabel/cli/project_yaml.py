@@ -87,8 +87,8 @@ def _policy(policy: Policy) -> dict[str, Any]:
     match policy:
         case ThresholdPolicy(threshold=threshold):
             return {"kind": "threshold", "threshold": threshold}
-        case CertifiedPolicy(alpha=alpha, delta=delta):
-            return {"kind": "certified", "alpha": alpha, "delta": delta}
+        case CertifiedPolicy(alpha=alpha, delta=delta, double_blind_share=share):
+            return {"kind": "certified", "alpha": alpha, "delta": delta} | _filled(double_blind_share=share)
         case ReviewAllPolicy():
             return {"kind": "review_all"}
 

@@ -211,8 +211,9 @@ def _policy(policy: Policy) -> str:
     match policy:
         case ThresholdPolicy(threshold=threshold):
             return f"threshold {threshold:g}"
-        case CertifiedPolicy(alpha=alpha, delta=delta):
-            return f"certified, error ≤ {alpha:g} (δ {delta:g})"
+        case CertifiedPolicy(alpha=alpha, delta=delta, double_blind_share=share):
+            twice = f", {share:.0%} of calibration by two" if share else ""
+            return f"certified, error ≤ {alpha:g} (δ {delta:g}{twice})"
         case ReviewAllPolicy():
             return "people label all"
 

@@ -30,9 +30,9 @@ class Gate:
     """The certificate for one model version of one project: while CERTIFIED and not expired, scores from `least_score` on may pass.
 
     It counts under the taxonomy of that version and number of classes only. `lane_rate` of the stream is calibration in every state,
-    by a coin tossed with the key `coin_key_id`. `threshold` is what the evidence supports, `guard_threshold` what the price guard
-    leaves of it. Labels set from `suspect_from` on are suspect; evidence is complete up to `confirmed_until`. `suspects` are all such
-    stretches of this model version, the latest fifty at least.
+    by a coin tossed with the key `coin_key_id`; about `double_blind_share` of that two people are asked. `threshold` is what the
+    evidence supports, `guard_threshold` what the price guard leaves of it. Labels set from `suspect_from` on are suspect; evidence is
+    complete up to `confirmed_until`. `suspects` are all such stretches of this model version, the latest fifty at least.
     """
 
     gate_id: str
@@ -57,6 +57,7 @@ class Gate:
     suspect_from: datetime | None = None
     confirmed_until: datetime | None = None
     suspects: tuple[Suspects, ...] = ()
+    double_blind_share: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("alpha", "delta"):
@@ -65,6 +66,8 @@ class Gate:
         if not 0 < self.lane_rate <= 1:
             # A threshold without the blind lane beside it certifies nothing.
             raise ValueError(f"lane_rate must lie above 0 and not above 1, not {self.lane_rate}")
+        if not 0 <= self.double_blind_share <= 1:
+            raise ValueError(f"double_blind_share must lie in 0-1, not {self.double_blind_share}")
         if math.isnan(self.threshold) or math.isnan(self.guard_threshold):
             raise ValueError("a threshold is no number")
 

@@ -40,7 +40,10 @@ class DecisionReason(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A route and everything that led to it; the same inputs give the same decision for ever."""
+    """A route and everything that led to it; the same inputs give the same decision for ever.
+
+    `needed_votes` people are asked: two where a calibration record is looked at twice, blindly.
+    """
 
     route: Route
     reason: DecisionReason
@@ -48,7 +51,10 @@ class Decision:
     threshold: float = 0.0
     score: float = 0.0
     gate_id: str = ""
+    needed_votes: int = 1
 
     def __post_init__(self) -> None:
         if (self.route is Route.REVIEW) != (self.purpose is not None):
             raise ValueError("a review has a purpose, and only a review has one")
+        if self.needed_votes < 1 or (self.needed_votes > 1 and self.route is not Route.REVIEW):
+            raise ValueError(f"a decision to {self.route.value} cannot need {self.needed_votes} votes")

@@ -108,15 +108,21 @@ class ReviewAllPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertifiedPolicy:
-    """The model labels alone only where a gate certifies an error of at most alpha with probability 1 - delta."""
+    """The model labels alone only where a gate certifies an error of at most alpha with probability 1 - delta.
+
+    Two people are asked, blindly, about `double_blind_share` of the calibration records: what the first overlooks counts too then.
+    """
 
     alpha: float
     delta: float
+    double_blind_share: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in (("alpha", self.alpha), ("delta", self.delta)):
             if not 0 < value < 1:
                 raise ValueError(f"{name} must lie strictly between 0 and 1, not {value}")
+        if not 0 <= self.double_blind_share <= 1:
+            raise ValueError(f"double_blind_share must lie in 0-1, not {self.double_blind_share}")
 
 
 Policy = ThresholdPolicy | ReviewAllPolicy | CertifiedPolicy

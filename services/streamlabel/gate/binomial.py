@@ -15,11 +15,11 @@ from scipy import special
 Counts = int | npt.NDArray[np.int64]
 
 
-def p_value(errors: Counts, count: Counts, alpha: float) -> npt.NDArray[np.float64]:
+def p_value(errors: Counts, count: Counts, alpha: float | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The chance of so few errors, were the true error rate `alpha`: P(Bin(count, alpha) ≤ errors).
 
     Small values speak against "the rate is above alpha". It is valid for every rate from `alpha` on: P(p ≤ u) ≤ u for all u.
-    Without evidence it is 1. Arrays are taken element by element.
+    Without evidence it is 1, and so it is where `alpha` is 0. Arrays are taken element by element.
 
     Source: exact one-sided binomial test; the p-value of Learn-then-Test for 0/1 losses (Angelopoulos et al., 2021).
     """

@@ -16,7 +16,8 @@ def decide(prediction: Prediction, project: Project, weighed: Weighed | Unweighe
 
     - `review_all`: people look at everything.
     - `threshold`: alone from the threshold on. UNCERTIFIED: nothing is promised about the error of what passes.
-    - `certified`: the coin puts a share into the blind calibration lane, whatever the score and whether or not the gate is open;
+    - `certified`: the coin puts a share into the blind calibration lane, whatever the score and whether or not the gate is open,
+      and the lowest of that share are for two people to look at;
       of the rest, what reaches the threshold of an open gate goes alone. Where no gate counts, people look.
     - no prediction, or one that names an unknown class: people look, whatever the policy.
     """
@@ -48,7 +49,8 @@ def _by_gate(weighed: Weighed) -> Decision:
     # Infinite while the gate is closed: learning reads from a calibration task whether its record would have passed.
     threshold = gate.least_score
     if weighed.coin < gate.lane_rate:
-        return _review(score, Purpose.CALIBRATE, DecisionReason.CALIBRATION_LANE, threshold, gate.gate_id)
+        votes = 2 if weighed.coin < gate.lane_rate * gate.double_blind_share else 1
+        return _review(score, Purpose.CALIBRATE, DecisionReason.CALIBRATION_LANE, threshold, gate.gate_id, votes)
     if gate.state is not GateState.CERTIFIED:
         return _review(score, Purpose.TRAIN, DecisionReason.GATE_CLOSED, gate_id=gate.gate_id)
     if score >= threshold:
@@ -63,8 +65,19 @@ def _by_gate(weighed: Weighed) -> Decision:
 
 
 def _review(
-    score: float, purpose: Purpose, reason: DecisionReason, threshold: float = 0.0, gate_id: str = ""
+    score: float,
+    purpose: Purpose,
+    reason: DecisionReason,
+    threshold: float = 0.0,
+    gate_id: str = "",
+    needed_votes: int = 1,
 ) -> Decision:
     return Decision(
-        route=Route.REVIEW, purpose=purpose, reason=reason, threshold=threshold, score=score, gate_id=gate_id
+        route=Route.REVIEW,
+        purpose=purpose,
+        reason=reason,
+        threshold=threshold,
+        score=score,
+        gate_id=gate_id,
+        needed_votes=needed_votes,
     )

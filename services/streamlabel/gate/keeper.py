@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from streamlabel.core.control import GateState
 from streamlabel.gate.alarm import HarmAlarm
-from streamlabel.gate.binomial import least_count, p_value
+from streamlabel.gate.binomial import least_count
 from streamlabel.gate.disagreement import BEFORE, EVERY, SCALES, compare_answers
 from streamlabel.gate.drift import InputWatch
 from streamlabel.gate.expansion import Expansion
@@ -29,13 +29,13 @@ from streamlabel.gate.needs import more_labels
 from streamlabel.gate.policy import GatePolicy
 from streamlabel.gate.sample import Rows, Sample
 from streamlabel.gate.scorer import Scorer
+from streamlabel.gate.second_looks import SecondLooks
 from streamlabel.gate.sequence import Certificate, Grid, Tally, certify_region, chain_starts
+from streamlabel.gate.upkeep import is_borne_out, is_sound
 
 CLOSED = math.inf
 # Where hardly anything can pass, this share of the stream is what evidence is gathered for.
 _LEAST_SHARE = 0.04
-# A certificate is kept against a smaller one while chance alone would show so few errors, were the rate alpha, so seldom.
-_DOUBT = 0.04
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +119,11 @@ class Keeper:
         delta = self.policy.delta * self.policy.exact_share
         if buffered is None or evidence is None:
             return least_count(self.policy.alpha, delta / 2)
-        tally = Tally.of(Grid.of_stream(buffered.scores), evidence.scores, evidence.wrong)
-        return more_labels(tally, len(evidence), self.policy.alpha, delta)
+        grid = Grid.of_stream(buffered.scores)
+        tally = Tally.of(grid, evidence.scores, evidence.wrong)
+        needed = more_labels(tally, len(evidence), self.policy.alpha, delta, self._second_looks(grid, evidence))
+        # Half of them teach, while nothing else does.
+        return needed if needed is None or not self._is_short_of_lessons else 2 * needed
 
     def take_transitions(self) -> list[Transition]:
         """What happened since the last call, in order; told once."""
@@ -142,7 +145,7 @@ class Keeper:
         `spare` are those in the upper half of the lane, by their coins. While people are so busy with calibration that hardly any
         other answer of this epoch teaches, these teach instead.
         """
-        if self._lessons < len(self.window) // 2:
+        if self._is_short_of_lessons:
             self.learn(rows.take(spare))
             rows, passable = rows.take(~spare), passable[~spare]
         current = rows.places >= self.epoch
@@ -179,6 +182,10 @@ class Keeper:
         if found is not None:
             reason = f"people contradict the model more: p = {found.p_value:.1e} over the last {found.answers} answers"
             self._close(GateState.SUSPENDED, reason, since=found.since)
+
+    @property
+    def _is_short_of_lessons(self) -> bool:
+        return self._lessons < len(self.window) // 2
 
     @property
     def look_is_due(self) -> bool:
@@ -224,10 +231,20 @@ class Keeper:
         if evidence is None or len(evidence) < least_count(policy.alpha, policy.delta):
             return None
         self.ledger.looked()
-        tally = Tally.of(grid, evidence.scores, evidence.wrong)
-        found = certify_region(
-            grid, tally, len(evidence), alpha=policy.alpha, delta=policy.delta * policy.exact_share, expected=expected
-        )
+        tally, delta = Tally.of(grid, evidence.scores, evidence.wrong), policy.delta * policy.exact_share
+        looks = self._second_looks(grid, evidence)
+        if looks is not None:
+            hoped_for = policy.alpha - looks.hoped_for(grid.shares * len(evidence))
+            return certify_region(
+                grid,
+                tally,
+                len(evidence),
+                alpha=policy.alpha,
+                delta=delta,
+                starts=chain_starts(grid, len(evidence), hoped_for, delta, expected),
+                overlooked=looks.bounds(),
+            )
+        found = certify_region(grid, tally, len(evidence), alpha=policy.alpha, delta=delta, expected=expected)
         wider = self._expand(grid, evidence, expected)
         return wider if wider is not None and (found is None or wider.threshold < found.threshold) else found
 
@@ -236,16 +253,20 @@ class Keeper:
         evidence = self._evidence(certificate.share)
         if evidence is None or self.place - self._certified >= self.policy.lifetime:
             return False
-        inside = evidence.scores >= certificate.threshold
-        return bool(evidence.wrong[inside].sum() <= self.policy.alpha * inside.sum())
+        return is_sound(certificate, evidence)
 
     def _is_borne_out(self, certificate: Certificate) -> bool:
-        """Whether recent evidence, by itself, makes the certificate more likely than not to be right, and by a margin."""
+        """Whether recent evidence, by itself, speaks for it."""
         evidence = self._evidence(certificate.share)
-        if evidence is None:
-            return False
-        inside = evidence.scores >= certificate.threshold
-        return bool(p_value(int(evidence.wrong[inside].sum()), int(inside.sum()), self.policy.alpha) <= _DOUBT)
+        return evidence is not None and is_borne_out(certificate, evidence)
+
+    def _second_looks(self, grid: Grid, evidence: Rows) -> SecondLooks | None:
+        """What second answers found, where they are asked for; the chains have two beginnings, which share that part of delta."""
+        policy = self.policy
+        if not policy.double_blind_share:
+            return None
+        level = policy.delta * (1 - policy.exact_share) / 2
+        return SecondLooks.of(grid, evidence, share=policy.double_blind_share, level=level)
 
     def _likely_share(self, grid: Grid, expected: npt.NDArray[np.float64] | None) -> float:
         """The share of the stream that may come to be certified, as far as the model of errors knows; it never saw the evidence."""

@@ -19,6 +19,9 @@ class GatePolicy:
     `recall_count` records before it still count for that.
 
     `exact_share` of delta goes to the planned looks, the rest to the evidence that may be looked at at any time.
+
+    `double_blind_share` of the calibration records have a second answer. Where it is not 0, the bound on what first answers overlook
+    takes the place, and the part of delta, of the evidence that may be looked at at any time.
     """
 
     alpha: float
@@ -40,6 +43,7 @@ class GatePolicy:
     first_fit_count: int = 150
     refit_growth: float = 1.5
     recall_count: int = 500
+    double_blind_share: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("alpha", "delta"):
@@ -50,3 +54,12 @@ class GatePolicy:
                 raise ValueError(f"{name} must lie above 0 and not above 1, not {getattr(self, name)}")
         if not 0 < self.exact_share <= 1:
             raise ValueError(f"exact_share must lie above 0 and not above 1, not {self.exact_share}")
+        if not 0 <= self.double_blind_share <= 1:
+            raise ValueError(f"double_blind_share must lie in 0-1, not {self.double_blind_share}")
+        if self.double_blind_share and self.exact_share == 1:
+            raise ValueError("with a double_blind_share, exact_share must leave a part of delta to it")
+
+    @property
+    def look_share(self) -> float:
+        """The part of delta that a planned look risks."""
+        return 1.0 if self.double_blind_share else self.exact_share

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from streamlabel.core.control import Gate
 from streamlabel.core.decision import Decision, DecisionReason
 from streamlabel.core.prediction import Prediction
 from streamlabel.core.project import CertifiedPolicy, Project
@@ -75,8 +76,7 @@ def _again(
         row_without = Unweighed(DecisionReason.NO_COIN_KEY, row.gate.gate_id)
         return Replayed(logged=logged, again=decide(prediction, project, row_without))
     if not known:
-        in_lane = logged.reason is DecisionReason.CALIBRATION_LANE
-        row = replace(row, coin=0.0 if in_lane else 1.0)
+        row = replace(row, coin=_likely_coin(logged, row.gate))
     again = decide(prediction, project, row)
     if logged.reason is DecisionReason.NO_GATE and again.reason is not DecisionReason.NO_GATE:
         expired = Unweighed(DecisionReason.NO_GATE, row.gate.gate_id)
@@ -85,3 +85,10 @@ def _again(
     # Whatever the coin: a record that the rules stop before the gate was never in the lane.
     by_gate = again.reason not in _BEFORE_THE_GATE
     return Replayed(logged=logged, again=again, lane_checked=known or not by_gate)
+
+
+def _likely_coin(logged: Decision, gate: Gate) -> float:
+    """A coin by which the decision comes out as it was logged."""
+    if logged.reason is not DecisionReason.CALIBRATION_LANE:
+        return 1.0
+    return 0.0 if logged.needed_votes > 1 else gate.lane_rate * gate.double_blind_share

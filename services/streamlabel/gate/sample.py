@@ -11,19 +11,22 @@ import numpy.typing as npt
 
 from streamlabel.gate.scorer import Predictions, Selection, join_predictions
 
+NOT_ASKED = -2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
     """Predictions by their places in the stream, each with the score that it got.
 
-    `truth` are the classes that people gave, -1 where nobody was asked; `weight` undoes that some were more likely to be
-    asked than others.
+    `truth` are the classes that people gave, -1 where nobody was asked; `second` those that a second person gave, NOT_ASKED where
+    there was none. `weight` undoes that some were more likely to be asked than others.
     """
 
     predictions: Predictions
     places: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]
     truth: npt.NDArray[np.int64]
+    second: npt.NDArray[np.int64]
     weight: npt.NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -34,6 +37,16 @@ class Rows:
         """Where the model's answer is not that of the people."""
         return np.asarray(self.predictions.predicted != self.truth)
 
+    @property
+    def twice(self) -> npt.NDArray[np.bool_]:
+        """Where two people were asked."""
+        return np.asarray(self.second != NOT_ASKED)
+
+    @property
+    def overlooked(self) -> npt.NDArray[np.bool_]:
+        """Where the first person agreed with the model, and a second did not."""
+        return np.asarray(self.twice & ~self.wrong & (self.second != self.predictions.predicted))
+
     def take(self, rows: Selection) -> Rows:
         """Some of the rows."""
         return Rows(
@@ -41,6 +54,7 @@ class Rows:
             places=self.places[rows],
             scores=self.scores[rows],
             truth=self.truth[rows],
+            second=self.second[rows],
             weight=self.weight[rows],
         )
 
@@ -52,6 +66,7 @@ def join(parts: list[Rows]) -> Rows:
         places=np.concatenate([part.places for part in parts]),
         scores=np.concatenate([part.scores for part in parts]),
         truth=np.concatenate([part.truth for part in parts]),
+        second=np.concatenate([part.second for part in parts]),
         weight=np.concatenate([part.weight for part in parts]),
     )
 

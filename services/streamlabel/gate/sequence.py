@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from streamlabel.gate.binomial import least_count, p_value, upper_bound
+from streamlabel.gate.binomial import p_value, upper_bound
 
 Scores = npt.NDArray[np.float64]
 
@@ -93,22 +93,30 @@ class Certificate:
 
 
 def chain_starts(
-    grid: Grid, count: int, alpha: float, delta: float, expected: npt.NDArray[np.float64] | None = None
+    grid: Grid,
+    count: int,
+    alpha: float | npt.NDArray[np.float64],
+    delta: float,
+    expected: npt.NDArray[np.float64] | None = None,
 ) -> tuple[int, ...]:
     """Where the two chains begin, from the number of items in evidence alone, never from their errors.
+
+    `alpha` may be one for all regions, or one for each; where it is not above 0, no chain begins.
 
     With `expected` error rates of the regions, from a model of errors that never saw the evidence, the first chain begins where a
     certificate is most likely. Without, it begins at the smallest region that can be expected to hold twice the least evidence. The
     second begins twenty percent of the stream further: confident errors at the top stop one chain, not both.
     """
     held = grid.shares * count
-    least = least_count(alpha, delta)
+    levels = np.broadcast_to(alpha, held.shape)
+    halves = held / 2 if expected is None else held
+    possible = p_value(0, np.floor(halves + 1e-9).astype(np.int64), levels) <= delta
     if expected is None:
-        possible = held >= 2 * least
         first = int(np.argmax(possible))
     else:
-        possible = held >= least
-        clearance = (alpha - expected) * np.sqrt(held / (expected * (1 - expected) + 1 / least))
+        # As many without an error would do, were there no more to tell of a region than that.
+        least = np.ceil(np.log(delta) / np.log1p(-np.clip(levels, 1e-12, 1 - 1e-12)))
+        clearance = (levels - expected) * np.sqrt(held / (expected * (1 - expected) + 1 / least))
         first = int(np.argmax(np.where(possible, clearance, -np.inf)))
     if not possible.any():
         return ()
@@ -153,17 +161,24 @@ def certify_region(
     alpha: float,
     delta: float,
     expected: npt.NDArray[np.float64] | None = None,
+    starts: tuple[int, ...] | None = None,
+    overlooked: npt.NDArray[np.float64] | float = 0.0,
 ) -> Certificate | None:
     """The certificate of the largest region that the evidence supports; None where it supports none.
 
-    `count` is the number of items in evidence, inside and outside the regions; `expected` is as for `chain_starts`. The
-    chance to certify any region whose error rate is above alpha is at most delta. Nothing is assumed about how the error
-    rate changes with the score.
+    `count` is the number of items in evidence, inside and outside the regions; `expected` is as for `chain_starts`, `starts` what
+    that gives where something else than `count` decides. The chance to certify any region whose error rate is above alpha is at
+    most delta. Nothing is assumed about how the error rate changes with the score.
+
+    `overlooked` bounds, for each region, the rate of errors that the evidence does not show; it is taken off alpha. The chance that
+    it fails in the first region of either chain comes on top of delta, and only that: what lies behind is tested only after it.
 
     Source: Learn-then-Test (Angelopoulos et al., 2021).
     """
-    starts = chain_starts(grid, count, alpha, delta, expected)
-    found = walk(p_value(tally.errors, tally.counts, alpha), starts, delta)
+    if starts is None:
+        starts = chain_starts(grid, count, alpha, delta, expected)
+    hidden = np.broadcast_to(overlooked, grid.shares.shape)
+    found = walk(p_value(tally.errors, tally.counts, np.maximum(alpha - hidden, 0.0)), starts, delta)
     if found is None:
         return None
     reached, level = found
@@ -174,5 +189,5 @@ def certify_region(
         delta=delta,
         count=int(tally.counts[reached]),
         errors=int(tally.errors[reached]),
-        bound=float(upper_bound(tally.errors[reached], tally.counts[reached], level)),
+        bound=float(upper_bound(tally.errors[reached], tally.counts[reached], level) + hidden[reached]),
     )

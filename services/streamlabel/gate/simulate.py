@@ -23,7 +23,7 @@ from streamlabel.gate.checks import (
 from streamlabel.gate.coin import toss
 from streamlabel.gate.keeper import Keeper, Transition
 from streamlabel.gate.policy import GatePolicy
-from streamlabel.gate.sample import Rows
+from streamlabel.gate.sample import NOT_ASKED, Rows
 from streamlabel.gate.scorer import Predictions, Scorer
 from streamlabel.gate.sequence import Certificate
 
@@ -158,6 +158,7 @@ def simulate(
     delta: float = 0.05,
     lane_rate: float | None = None,
     annotator_error: float = 0.0,
+    double_blind_share: float = 0.0,
     seed: int = 0,
     runs: int = 1,
     shuffle: bool = False,
@@ -166,7 +167,8 @@ def simulate(
     """What a gate would have made of this stream: `probabilities` [n, k], true `labels` [n], `embeddings` [n, d].
 
     Each run draws coins and annotators' errors anew, with `shuffle` the order too. People answer at once, wrongly with probability
-    `annotator_error`. `change_at` is where the stream is known to change; it is used to tell the delay, by nothing else.
+    `annotator_error`; a second one, with errors of his own, answers `double_blind_share` of the calibration records too.
+    `change_at` is where the stream is known to change; it is used to tell the delay, by nothing else.
     Raises ValueError for arrays that cannot be a stream.
 
     >>> import numpy as np
@@ -179,9 +181,10 @@ def simulate(
     """
     check_levels(alpha, delta)
     check_rate("annotator_error", annotator_error)
+    check_rate("double_blind_share", double_blind_share)
     if runs < 1:
         raise ValueError(f"runs must be at least 1, not {runs}")
-    policy = GatePolicy(alpha=alpha, delta=delta)
+    policy = GatePolicy(alpha=alpha, delta=delta, double_blind_share=double_blind_share)
     if lane_rate is not None:
         check_rate("lane_rate", lane_rate, least=0.001)
         policy = replace(policy, lane_rate=lane_rate, growing_rate=max(lane_rate, policy.growing_rate))
@@ -200,6 +203,7 @@ def _run(
     stream: Stream, policy: GatePolicy, chance: np.random.Generator, annotator_error: float, change_at: int | None
 ) -> Run:
     answers = _answers(stream, chance, annotator_error)
+    seconds = _answers(stream, chance.spawn(1)[0], annotator_error)
     key = chance.bytes(32)
     coins = np.array([toss(key, b"%d" % place) for place in range(len(stream))])
     keeper = Keeper(policy)
@@ -207,17 +211,22 @@ def _run(
     passed = np.zeros(len(stream), dtype=np.bool_)
     suspect = np.zeros(len(stream), dtype=np.bool_)
     transitions: list[Transition] = []
+    twice = 0
     for begin in range(0, len(stream), _BATCH):
         batch = slice(begin, min(begin + _BATCH, len(stream)))
         scores = foresight.scores(keeper.scorer, batch)
-        passed[batch] = _step(keeper, stream.predictions.take(batch), scores, batch, coins[batch], answers[batch])
+        rows = _rows(
+            keeper, stream.predictions.take(batch), scores, batch, coins[batch], answers[batch], seconds[batch]
+        )
+        twice += int(rows.twice.sum())
+        passed[batch] = _step(keeper, rows, coins[batch])
         for transition in keeper.take_transitions():
             transitions.append(transition)
             if transition.suspect_from is not None:
                 suspect[transition.suspect_from : transition.place] |= passed[
                     transition.suspect_from : transition.place
                 ]
-    return _summed_up(stream, keeper, transitions, passed, suspect, change_at)
+    return _summed_up(stream, keeper, transitions, passed, suspect, change_at, twice)
 
 
 class _Foresight:
@@ -237,25 +246,31 @@ class _Foresight:
         return self._scores[batch.start - self._begin : batch.stop - self._begin]
 
 
-def _step(
+def _rows(
     keeper: Keeper,
     predictions: Predictions,
     scores: npt.NDArray[np.float64],
     batch: slice,
     coins: npt.NDArray[np.float64],
     answers: npt.NDArray[np.int64],
-) -> npt.NDArray[np.bool_]:
-    """One batch through the gate; which of its records pass."""
-    rate, threshold = keeper.lane_rate, keeper.threshold
-    lane, passable = coins < rate, scores >= threshold
-    rows = Rows(
+    seconds: npt.NDArray[np.int64],
+) -> Rows:
+    rate, policy = keeper.lane_rate, keeper.policy
+    return Rows(
         predictions=predictions,
         places=np.arange(batch.start, batch.stop),
         scores=scores,
         truth=answers,
+        second=np.where(coins < rate * policy.double_blind_share, seconds, NOT_ASKED),
         # Of what passes, people see only the lane's share; of the rest, everything.
-        weight=np.where(passable, min(_LARGEST_WEIGHT, 1 / rate), 1.0),
+        weight=np.where(scores >= keeper.threshold, min(_LARGEST_WEIGHT, 1 / rate), 1.0),
     )
+
+
+def _step(keeper: Keeper, rows: Rows, coins: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """One batch through the gate; which of its records pass."""
+    rate = keeper.lane_rate
+    lane, passable = coins < rate, rows.scores >= keeper.threshold
     passes = passable & ~lane
     keeper.see(rows, lane)
     keeper.calibrate(rows.take(lane), passable[lane], coins[lane] >= rate / 2)
@@ -280,6 +295,7 @@ def _summed_up(
     passed: npt.NDArray[np.bool_],
     suspect: npt.NDArray[np.bool_],
     change_at: int | None,
+    twice: int,
 ) -> Run:
     wrong = stream.predictions.predicted != stream.truth
     edges = np.linspace(0, len(stream), min(_WINDOWS, len(stream)) + 1).astype(np.int64).tolist()
@@ -293,7 +309,7 @@ def _summed_up(
         coverage_last_quarter=_share(passed[last]),
         error=_error(passed, wrong, slice(None)),
         error_last_quarter=_error(passed, wrong, last),
-        answers=int((~passed).sum()),
+        answers=int((~passed).sum()) + twice,
         transitions=tuple(transitions),
         detection_delay=_delay(transitions, change_at),
         suspects=int(suspect.sum()),

@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dstreamlabel/v1/decision.proto\x12\x0estreamlabel.v1\"\xbd\x01\n\x08\x44\x65\x63ision\x12$\n\x05route\x18\x01 \x01(\x0e\x32\x15.streamlabel.v1.Route\x12(\n\x07purpose\x18\x02 \x01(\x0e\x32\x17.streamlabel.v1.Purpose\x12.\n\x06reason\x18\x03 \x01(\x0e\x32\x1e.streamlabel.v1.DecisionReason\x12\x11\n\tthreshold\x18\x04 \x01(\x01\x12\r\n\x05score\x18\x05 \x01(\x01\x12\x0f\n\x07gate_id\x18\x06 \x01(\t*F\n\x05Route\x12\x15\n\x11ROUTE_UNSPECIFIED\x10\x00\x12\x14\n\x10ROUTE_AUTO_LABEL\x10\x01\x12\x10\n\x0cROUTE_REVIEW\x10\x02*q\n\x07Purpose\x12\x17\n\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x15\n\x11PURPOSE_CALIBRATE\x10\x01\x12\x11\n\rPURPOSE_TRAIN\x10\x02\x12\x11\n\rPURPOSE_AUDIT\x10\x03\x12\x10\n\x0cPURPOSE_RULE\x10\x04*\xbd\x03\n\x0e\x44\x65\x63isionReason\x12\x1f\n\x1b\x44\x45\x43ISION_REASON_UNSPECIFIED\x10\x00\x12+\n\'DECISION_REASON_SCORE_REACHED_THRESHOLD\x10\x01\x12)\n%DECISION_REASON_SCORE_BELOW_THRESHOLD\x10\x02\x12\x1e\n\x1a\x44\x45\x43ISION_REASON_REVIEW_ALL\x10\x03\x12!\n\x1d\x44\x45\x43ISION_REASON_NO_PREDICTION\x10\x04\x12\x1b\n\x17\x44\x45\x43ISION_REASON_NO_GATE\x10\x05\x12)\n%DECISION_REASON_CLASS_NOT_IN_TAXONOMY\x10\x06\x12\x1f\n\x1b\x44\x45\x43ISION_REASON_GATE_PASSED\x10\x07\x12\x1e\n\x1a\x44\x45\x43ISION_REASON_BELOW_GATE\x10\x08\x12\x1f\n\x1b\x44\x45\x43ISION_REASON_GATE_CLOSED\x10\t\x12$\n DECISION_REASON_CALIBRATION_LANE\x10\n\x12\x1f\n\x1b\x44\x45\x43ISION_REASON_NO_COIN_KEY\x10\x0b\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dstreamlabel/v1/decision.proto\x12\x0estreamlabel.v1\"\xd3\x01\n\x08\x44\x65\x63ision\x12$\n\x05route\x18\x01 \x01(\x0e\x32\x15.streamlabel.v1.Route\x12(\n\x07purpose\x18\x02 \x01(\x0e\x32\x17.streamlabel.v1.Purpose\x12.\n\x06reason\x18\x03 \x01(\x0e\x32\x1e.streamlabel.v1.DecisionReason\x12\x11\n\tthreshold\x18\x04 \x01(\x01\x12\r\n\x05score\x18\x05 \x01(\x01\x12\x0f\n\x07gate_id\x18\x06 \x01(\t\x12\x14\n\x0cneeded_votes\x18\x07 \x01(\r*F\n\x05Route\x12\x15\n\x11ROUTE_UNSPECIFIED\x10\x00\x12\x14\n\x10ROUTE_AUTO_LABEL\x10\x01\x12\x10\n\x0cROUTE_REVIEW\x10\x02*q\n\x07Purpose\x12\x17\n\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x15\n\x11PURPOSE_CALIBRATE\x10\x01\x12\x11\n\rPURPOSE_TRAIN\x10\x02\x12\x11\n\rPURPOSE_AUDIT\x10\x03\x12\x10\n\x0cPURPOSE_RULE\x10\x04*\xbd\x03\n\x0e\x44\x65\x63isionReason\x12\x1f\n\x1b\x44\x45\x43ISION_REASON_UNSPECIFIED\x10\x00\x12+\n\'DECISION_REASON_SCORE_REACHED_THRESHOLD\x10\x01\x12)\n%DECISION_REASON_SCORE_BELOW_THRESHOLD\x10\x02\x12\x1e\n\x1a\x44\x45\x43ISION_REASON_REVIEW_ALL\x10\x03\x12!\n\x1d\x44\x45\x43ISION_REASON_NO_PREDICTION\x10\x04\x12\x1b\n\x17\x44\x45\x43ISION_REASON_NO_GATE\x10\x05\x12)\n%DECISION_REASON_CLASS_NOT_IN_TAXONOMY\x10\x06\x12\x1f\n\x1b\x44\x45\x43ISION_REASON_GATE_PASSED\x10\x07\x12\x1e\n\x1a\x44\x45\x43ISION_REASON_BELOW_GATE\x10\x08\x12\x1f\n\x1b\x44\x45\x43ISION_REASON_GATE_CLOSED\x10\t\x12$\n DECISION_REASON_CALIBRATION_LANE\x10\n\x12\x1f\n\x1b\x44\x45\x43ISION_REASON_NO_COIN_KEY\x10\x0b\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'streamlabel.v1.decision_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROUTE']._serialized_start=241
-  _globals['_ROUTE']._serialized_end=311
-  _globals['_PURPOSE']._serialized_start=313
-  _globals['_PURPOSE']._serialized_end=426
-  _globals['_DECISIONREASON']._serialized_start=429
-  _globals['_DECISIONREASON']._serialized_end=874
+  _globals['_ROUTE']._serialized_start=263
+  _globals['_ROUTE']._serialized_end=333
+  _globals['_PURPOSE']._serialized_start=335
+  _globals['_PURPOSE']._serialized_end=448
+  _globals['_DECISIONREASON']._serialized_start=451
+  _globals['_DECISIONREASON']._serialized_end=896
   _globals['_DECISION']._serialized_start=50
-  _globals['_DECISION']._serialized_end=239
+  _globals['_DECISION']._serialized_end=261
 # @@protoc_insertion_point(module_scope)

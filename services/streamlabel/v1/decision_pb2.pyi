@@ -55,17 +55,19 @@ DECISION_REASON_CALIBRATION_LANE: DecisionReason
 DECISION_REASON_NO_COIN_KEY: DecisionReason
 
 class Decision(_message.Message):
-    __slots__ = ("route", "purpose", "reason", "threshold", "score", "gate_id")
+    __slots__ = ("route", "purpose", "reason", "threshold", "score", "gate_id", "needed_votes")
     ROUTE_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     GATE_ID_FIELD_NUMBER: _ClassVar[int]
+    NEEDED_VOTES_FIELD_NUMBER: _ClassVar[int]
     route: Route
     purpose: Purpose
     reason: DecisionReason
     threshold: float
     score: float
     gate_id: str
-    def __init__(self, route: _Optional[_Union[Route, str]] = ..., purpose: _Optional[_Union[Purpose, str]] = ..., reason: _Optional[_Union[DecisionReason, str]] = ..., threshold: _Optional[float] = ..., score: _Optional[float] = ..., gate_id: _Optional[str] = ...) -> None: ...
+    needed_votes: int
+    def __init__(self, route: _Optional[_Union[Route, str]] = ..., purpose: _Optional[_Union[Purpose, str]] = ..., reason: _Optional[_Union[DecisionReason, str]] = ..., threshold: _Optional[float] = ..., score: _Optional[float] = ..., gate_id: _Optional[str] = ..., needed_votes: _Optional[int] = ...) -> None: ...

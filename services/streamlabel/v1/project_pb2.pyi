@@ -157,12 +157,14 @@ class ReviewAllPolicy(_message.Message):
     def __init__(self) -> None: ...
 
 class CertifiedPolicy(_message.Message):
-    __slots__ = ("alpha", "delta")
+    __slots__ = ("alpha", "delta", "double_blind_share")
     ALPHA_FIELD_NUMBER: _ClassVar[int]
     DELTA_FIELD_NUMBER: _ClassVar[int]
+    DOUBLE_BLIND_SHARE_FIELD_NUMBER: _ClassVar[int]
     alpha: float
     delta: float
-    def __init__(self, alpha: _Optional[float] = ..., delta: _Optional[float] = ...) -> None: ...
+    double_blind_share: float
+    def __init__(self, alpha: _Optional[float] = ..., delta: _Optional[float] = ..., double_blind_share: _Optional[float] = ...) -> None: ...
 
 class SourceMapping(_message.Message):
     __slots__ = ("record_id", "payload", "event_at", "attributes")

@@ -20,6 +20,8 @@ def to_message(decision: Decision) -> decision_pb2.Decision:
         threshold=decision.threshold,
         score=decision.score,
         gate_id=decision.gate_id,
+        # One is what almost every decision needs: it costs no byte.
+        needed_votes=decision.needed_votes if decision.needed_votes > 1 else 0,
     )
 
 
@@ -32,4 +34,5 @@ def from_message(message: decision_pb2.Decision) -> Decision:
         threshold=message.threshold,
         score=message.score,
         gate_id=message.gate_id,
+        needed_votes=max(1, message.needed_votes),
     )

@@ -51,6 +51,7 @@ def encode_gate(published: PublishedGate) -> bytes:
         guard_threshold=gate.guard_threshold,
         epoch=gate.epoch,
         reason=gate.reason,
+        double_blind_share=gate.double_blind_share,
     )
     for name in _MOMENTS:
         moment = getattr(gate, name)
@@ -109,6 +110,7 @@ def decode_gate(value: bytes) -> PublishedGate:
             guard_threshold=message.guard_threshold,
             epoch=message.epoch,
             reason=message.reason,
+            double_blind_share=message.double_blind_share,
             suspects=tuple(
                 Suspects(
                     from_timestamp(each.begin_at), from_timestamp(each.end_at) if each.HasField("end_at") else None

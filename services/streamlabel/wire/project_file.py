@@ -53,7 +53,7 @@ INPUT_KEYS = {
     PayloadKind.TEXT: ("name", "raw", "length"),
     PayloadKind.FEATURES: ("name", "length"),
 }
-POLICY_KEYS = {"threshold": ("threshold",), "review_all": (), "certified": ("alpha", "delta")}
+POLICY_KEYS = {"threshold": ("threshold",), "review_all": (), "certified": ("alpha", "delta", "double_blind_share")}
 
 
 def load_project(path: Path) -> Project:
@@ -226,7 +226,11 @@ def _policy(root: Section, *, has_model: bool) -> Policy | None:
             case "threshold":
                 return ThresholdPolicy(threshold=section.number("threshold"))
             case "certified":
-                return CertifiedPolicy(alpha=section.number("alpha"), delta=section.number("delta", 0.05))
+                return CertifiedPolicy(
+                    alpha=section.number("alpha"),
+                    delta=section.number("delta", 0.05),
+                    double_blind_share=section.number("double_blind_share", 0.0),
+                )
             case "review_all":
                 return ReviewAllPolicy()
     except ValueError as error:

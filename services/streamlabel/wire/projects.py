@@ -106,8 +106,10 @@ def _policy_to_message(policy: Policy) -> project_pb2.Policy:
             return project_pb2.Policy(threshold=project_pb2.ThresholdPolicy(threshold=threshold))
         case ReviewAllPolicy():
             return project_pb2.Policy(review_all=project_pb2.ReviewAllPolicy())
-        case CertifiedPolicy(alpha=alpha, delta=delta):
-            return project_pb2.Policy(certified=project_pb2.CertifiedPolicy(alpha=alpha, delta=delta))
+        case CertifiedPolicy(alpha=alpha, delta=delta, double_blind_share=share):
+            return project_pb2.Policy(
+                certified=project_pb2.CertifiedPolicy(alpha=alpha, delta=delta, double_blind_share=share)
+            )
 
 
 def _policy_from_message(message: project_pb2.Policy) -> Policy:
@@ -117,7 +119,8 @@ def _policy_from_message(message: project_pb2.Policy) -> Policy:
         case "review_all":
             return ReviewAllPolicy()
         case "certified":
-            return CertifiedPolicy(alpha=message.certified.alpha, delta=message.certified.delta)
+            given = message.certified
+            return CertifiedPolicy(alpha=given.alpha, delta=given.delta, double_blind_share=given.double_blind_share)
     raise ValueError("policy is missing")
 
 

@@ -10,7 +10,7 @@ import pytest
 from streamlabel.core.control import GateState
 from streamlabel.gate.keeper import Keeper, Transition
 from streamlabel.gate.policy import GatePolicy
-from streamlabel.gate.sample import Rows, Sample
+from streamlabel.gate.sample import NOT_ASKED, Rows, Sample
 from streamlabel.gate.scorer import Predictions
 
 POLICY = GatePolicy(alpha=0.05, delta=0.05)
@@ -43,7 +43,14 @@ class Life:
             coins = chance.random(size)
             lane, passable = coins < rate, scores >= threshold
             places = np.arange(self.place, self.place + size)
-            rows = Rows(predictions=predictions, places=places, scores=scores, truth=truth, weight=np.ones(size))
+            rows = Rows(
+                predictions=predictions,
+                places=places,
+                scores=scores,
+                truth=truth,
+                second=np.full(size, NOT_ASKED),
+                weight=np.ones(size),
+            )
             keeper.see(rows, lane)
             keeper.calibrate(rows.take(lane), passable[lane], coins[lane] >= rate / 2)
             if not self.busy:
@@ -160,6 +167,7 @@ def test_answers_to_records_from_before_the_epoch_are_no_evidence(life: Life) ->
         places=np.array([life.keeper.epoch - 1]),
         scores=np.array([0.98]),
         truth=np.array([0]),
+        second=np.array([NOT_ASKED]),
         weight=np.ones(1),
     )
     life.keeper.calibrate(late, np.array([True]), np.array([False]))
@@ -175,6 +183,7 @@ def test_a_sample_keeps_the_latest_and_gives_back_the_rest() -> None:
             places=np.arange(begin, end),
             scores=np.zeros(count),
             truth=np.zeros(count, dtype=np.int64),
+            second=np.full(count, NOT_ASKED),
             weight=np.ones(count),
         )
 

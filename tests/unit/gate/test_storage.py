@@ -8,7 +8,7 @@ import pytest
 from streamlabel.core.control import GateState
 from streamlabel.gate.keeper import Keeper
 from streamlabel.gate.policy import GatePolicy
-from streamlabel.gate.sample import Rows
+from streamlabel.gate.sample import NOT_ASKED, Rows
 from streamlabel.gate.scorer import Predictions
 from streamlabel.gate.storage import dump_keeper, load_keeper, pack, unpack
 
@@ -33,6 +33,7 @@ def live(keeper: Keeper, begin: int, end: int, *, error: float = 0.02, embedding
             places=np.arange(place, place + SIZE),
             scores=scores,
             truth=truth,
+            second=np.full(len(truth), NOT_ASKED),
             weight=np.ones(SIZE),
         )
         keeper.see(rows, lane)

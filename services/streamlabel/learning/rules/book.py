@@ -20,7 +20,7 @@ from streamlabel.core.control import GateState
 from streamlabel.core.prediction import Prediction
 from streamlabel.gate.keeper import CLOSED, Keeper, Transition
 from streamlabel.gate.policy import GatePolicy
-from streamlabel.gate.sample import Rows
+from streamlabel.gate.sample import NOT_ASKED, Rows
 from streamlabel.gate.scorer import Scorer, join_predictions
 from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered, Event, Routed, Seen, Ticked
 from streamlabel.learning.rules.subject import Subject
@@ -103,7 +103,7 @@ class Book:
     def __init__(self, subject: Subject, limits: BookLimits, policy: GatePolicy | None = None) -> None:
         self.subject = subject
         self.limits = limits
-        self.keeper = Keeper(policy or GatePolicy(alpha=subject.alpha, delta=subject.delta))
+        self.keeper = Keeper(policy or subject.gate_policy)
         self.room = WaitingRoom(limits.waiting)
         self.horizon_ms = 0
         self.reason = "no evidence yet"
@@ -244,7 +244,8 @@ class Book:
                 )
             )
         unknown, weight = np.full(len(fresh), UNKNOWN_CLASS), np.ones(len(fresh))
-        rows = Rows(predictions=predictions, places=places, scores=scores, truth=unknown, weight=weight)
+        nobody = np.full(len(fresh), NOT_ASKED)
+        rows = Rows(predictions=predictions, places=places, scores=scores, truth=unknown, second=nobody, weight=weight)
         keeper.see(rows, eligible)
         if self.early:
             self._catch_up([event.record_ids[row] for row in fresh], event.at_ms)
@@ -349,6 +350,7 @@ class Book:
             places=np.array([record.place for record in records], dtype=np.int64),
             scores=self.keeper.scorer.score(predictions),
             truth=np.array([record.answer for record in records], dtype=np.int64),
+            second=np.full(len(records), NOT_ASKED),
             weight=np.array(weights),
         )
 

@@ -37,6 +37,7 @@ def published_gate(
         guard_threshold=standing.guard_threshold,
         alpha=subject.alpha,
         delta=subject.delta,
+        double_blind_share=subject.double_blind_share,
         lane_rate=standing.lane_rate,
         evidence_count=standing.count,
         evidence_errors=standing.errors,

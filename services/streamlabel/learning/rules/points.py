@@ -62,7 +62,7 @@ def point_of(book: Book, at_ms: int) -> Point:
         epoch=standing.epoch,
         looks=ledger.looks,
         certificates=ledger.certificates,
-        wrong_certificates_at_most=ledger.wrong_at_most(policy.delta, policy.exact_share),
+        wrong_certificates_at_most=ledger.wrong_at_most(policy.delta, policy.look_share),
         confirmed_until_ms=book.confirmed_until_ms,
         looked_at_ms=book.looked_at_ms,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from streamlabel.core.prediction import MAX_CANDIDATES
 from streamlabel.core.project import CertifiedPolicy, Project
+from streamlabel.gate.policy import GatePolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,12 @@ class Subject:
     class_names: tuple[str, ...]
     alpha: float
     delta: float
+    double_blind_share: float = 0.0
+
+    @property
+    def gate_policy(self) -> GatePolicy:
+        """How its gate goes about that."""
+        return GatePolicy(alpha=self.alpha, delta=self.delta, double_blind_share=self.double_blind_share)
 
     @property
     def candidates(self) -> int:
@@ -41,4 +48,5 @@ def subject_of(project: Project, live_version: int | None) -> Subject | None:
         class_names=project.taxonomy.names,
         alpha=project.policy.alpha,
         delta=project.policy.delta,
+        double_blind_share=project.policy.double_blind_share,
     )

@@ -49,6 +49,7 @@ def review_task(prediction: Prediction, decision: Decision, project: Project) ->
         decision=decision,
         suggestion=suggestion,
         priority=_CALIBRATION_PRIORITY if blind else 1.0 - decision.score,
+        needed_votes=decision.needed_votes,
         blind=blind,
         model_name=prediction.model_name,
         model_version=prediction.model_version,

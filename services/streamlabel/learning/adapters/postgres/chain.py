@@ -18,6 +18,7 @@ def chained(number: int, subject: Subject, step: Step, gate_number: int, previou
         "suspect_from_ms": step.suspect_from_ms,
         "alpha": subject.alpha,
         "delta": subject.delta,
+        "double_blind_share": subject.double_blind_share,
         "gate_number": gate_number,
         # JSON has no infinity: a closed gate has no threshold.
         "threshold": step.transition.threshold if step.transition.threshold < float("inf") else None,

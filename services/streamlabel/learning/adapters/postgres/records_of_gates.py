@@ -13,7 +13,7 @@ from streamlabel.runtime.postgres.database import Database
 from streamlabel.wire.gates import join_gate
 
 _PROJECTS = """
-SELECT project, model_name, model_version, taxonomy_version, alpha, delta, began_at, point.facts
+SELECT project, model_name, model_version, taxonomy_version, alpha, delta, double_blind_share, began_at, point.facts
 FROM book LEFT JOIN LATERAL (
     SELECT facts FROM point WHERE point.project = book.project ORDER BY at DESC LIMIT 1
 ) AS point ON true
@@ -61,6 +61,7 @@ class GateRecords:
                 "taxonomy_version": row["taxonomy_version"],
                 "alpha": row["alpha"],
                 "delta": row["delta"],
+                "double_blind_share": row["double_blind_share"],
                 "began_at_ms": int(row["began_at"].timestamp() * 1000),
                 "point": None if row["facts"] is None else json.loads(row["facts"]),
             }

@@ -31,13 +31,15 @@ from streamlabel.wire.gates import encode_gate, gate_key, split_gate
 _TAKE_TERM = "UPDATE term SET holder = $1"
 _HOLD_TERM = "SELECT holder = $1 AS held FROM term FOR UPDATE"
 _OPEN_BOOKS = """
-SELECT book_no, project, model_name, model_version, taxonomy_version, class_names, alpha, delta, snapshot, snapshot_seq
+SELECT
+    book_no, project, model_name, model_version, taxonomy_version, class_names, alpha, delta, double_blind_share,
+    snapshot, snapshot_seq
 FROM book WHERE ended_at IS NULL ORDER BY book_no
 """
 _JOURNAL = "SELECT entry FROM journal WHERE book_no = $1 AND seq > $2 ORDER BY seq"
 _BEGIN_BOOK = """
-INSERT INTO book (project, model_name, model_version, taxonomy_version, class_names, alpha, delta)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO book (project, model_name, model_version, taxonomy_version, class_names, alpha, delta, double_blind_share)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
 _END_BOOK = """
 WITH ended AS (
@@ -230,6 +232,7 @@ def _columns(subject: Subject) -> tuple[Any, ...]:
         list(subject.class_names),
         subject.alpha,
         subject.delta,
+        subject.double_blind_share,
     )
 
 
@@ -242,6 +245,7 @@ def _subject(row: asyncpg.Record) -> Subject:
         class_names=tuple(row["class_names"]),
         alpha=row["alpha"],
         delta=row["delta"],
+        double_blind_share=row["double_blind_share"],
     )
 
 
