@@ -35,6 +35,9 @@ def simulate(
         typer.Option(help="Share of the stream that people always label, in the steady state.", show_default=False),
     ] = None,
     annotator_error: Annotated[float, typer.Option(help="Share of people's answers that are wrong.")] = 0.0,
+    double_blind_share: Annotated[
+        float, typer.Option(help="Share of the calibration records that a second person answers too, blindly.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Makes the same draws again.")] = 0,
     runs: Annotated[int, typer.Option(min=1, help="Draw coins and annotators' errors so often.")] = 1,
     shuffle: Annotated[bool, typer.Option("--shuffle", help="Draw the order anew in each run, too.")] = False,
@@ -66,6 +69,7 @@ def simulate(
             delta=delta,
             lane_rate=lane_rate,
             annotator_error=annotator_error,
+            double_blind_share=double_blind_share,
             seed=seed,
             runs=runs,
             shuffle=shuffle,

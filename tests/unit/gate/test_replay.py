@@ -45,6 +45,7 @@ def again(
         a_gate(),
         a_gate(state=GateState.REVOKED, lane_rate=0.5),
         a_gate(guard_threshold=0.9),
+        a_gate(double_blind_share=0.3),
         a_gate(model_version=2),
         a_gate(class_count=3),
     ],
@@ -90,6 +91,9 @@ def test_a_record_that_was_kept_out_of_the_lane_is_seen_with_the_key_only() -> N
     forged = [*logged]
     forged[place] = replace(logged[place], purpose=Purpose.TRAIN, reason=DecisionReason.BELOW_GATE)
     assert again(forged, gate)[place] == (logged[place], True)
+    twice = decided(a_gate(double_blind_share=0.3))
+    assert {each.needed_votes for each in twice if each.purpose is Purpose.CALIBRATE} == {1, 2}
+    assert [each for each, _ in again(twice, a_gate(double_blind_share=0.3), CoinKeys())] == twice
     keyless = again(logged, gate, CoinKeys())
     assert [each for each, _ in keyless] == logged
     assert [checked for _, checked in keyless] == [each.reason is DecisionReason.NO_PREDICTION for each in logged]

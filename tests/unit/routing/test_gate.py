@@ -297,6 +297,25 @@ def test_under_a_gate_the_urgency_of_a_task_goes_by_the_score_of_the_gate() -> N
     assert task.priority == 0.75
 
 
+def test_two_people_are_asked_about_a_share_of_the_lane_drawn_by_the_same_coin() -> None:
+    batch = [a_prediction(str(n), float(chance)) for n, chance in enumerate(np.linspace(0.5, 1, 4000))]
+    asked = replace(PROJECT, policy=replace(POLICY, double_blind_share=0.3))
+    weighed = weigh(batch, asked, a_gate(double_blind_share=0.3), KEYS, NOW)
+    decisions = [decide(each, asked, row) for each, row in zip(batch, weighed, strict=True)]
+    lane = [each for each in decisions if each.reason is DecisionReason.CALIBRATION_LANE]
+    share = np.mean([each.needed_votes == 2 for each in lane])
+    assert abs(share - 0.3) < 4 * math.sqrt(0.21 / len(lane))
+    assert {each.needed_votes for each in decisions if each.reason is not DecisionReason.CALIBRATION_LANE} == {1}
+    tasks = [
+        review_task(each, decision, asked)
+        for each, decision in zip(batch, decisions, strict=True)
+        if decision.route is Route.REVIEW
+    ]
+    assert {(task.needed_votes, task.blind) for task in tasks} == {(1, False), (1, True), (2, True)}
+    # A gate that takes people at their word promises less than this project asks for.
+    assert weigh(batch[:1], asked, a_gate(), KEYS, NOW) == [Unweighed(gate_id="g1")]
+
+
 def test_the_lane_is_a_share_of_the_stream_whatever_the_score() -> None:
     batch = [a_prediction(str(n), float(chance)) for n, chance in enumerate(np.linspace(0.5, 1, 4000))]
     weighed = weigh(batch, PROJECT, a_gate(), KEYS, NOW)

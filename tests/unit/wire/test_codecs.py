@@ -129,7 +129,7 @@ def test_a_release_survives() -> None:
     ("kind", "encoder", "policy"),
     [
         (PayloadKind.IMAGE, ImageEncoder(width=28, height=28, channels=1), ThresholdPolicy(threshold=0.9)),
-        (PayloadKind.TEXT, TextEncoder(raw=True), CertifiedPolicy(alpha=0.05, delta=0.1)),
+        (PayloadKind.TEXT, TextEncoder(raw=True), CertifiedPolicy(alpha=0.05, delta=0.1, double_blind_share=0.25)),
         (PayloadKind.TEXT, TextEncoder(length=64), ReviewAllPolicy()),
         (PayloadKind.FEATURES, FeaturesEncoder(length=4), ThresholdPolicy(threshold=0.0)),
     ],

@@ -21,6 +21,7 @@ from support.gates import a_gate, a_scorer, stream
 
 MOMENT = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 WHOLE = Gate(
+    double_blind_share=0.25,
     gate_id="g",
     project="p",
     model_name="m",

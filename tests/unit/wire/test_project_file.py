@@ -39,6 +39,13 @@ def test_a_whole_file_becomes_a_project() -> None:
     assert project.source.attributes == {"lang": "l"}
 
 
+def test_a_share_of_calibration_may_be_looked_at_twice() -> None:
+    project = parse_project(GOOD.replace("alpha: 0.05}", "alpha: 0.05, double_blind_share: 0.2}"))
+    assert project.policy == CertifiedPolicy(alpha=0.05, delta=0.05, double_blind_share=0.2)
+    with pytest.raises(ConfigurationError, match="double_blind_share must lie in 0-1"):
+        parse_project(GOOD.replace("alpha: 0.05}", "alpha: 0.05, double_blind_share: 2}"))
+
+
 def test_classes_get_keys_that_are_easy_to_remember() -> None:
     keys = {each.name: each.key for each in parse_project(GOOD).taxonomy.classes}
     assert keys == {"0": "0", "1": "1", "two": "t", "blue": "2", "u": "3"}  # u undoes in the page: never a class
