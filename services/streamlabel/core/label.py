@@ -18,8 +18,20 @@ class LabelSource(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """What one of several people answered, who did not see what the others did."""
+
+    annotator: str
+    class_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """The final value of a record until a higher revision supersedes it."""
+    """The final value of a record until a higher revision supersedes it.
+
+    `votes` are the answers that it rests on where several people were asked, in the order in which they were given; empty where one
+    person alone was asked. `annotators` are those who answered, in the same order.
+    """
 
     key: RecordKey
     class_name: str
@@ -34,6 +46,7 @@ class Label:
     model_name: str = ""
     model_version: int = 0
     annotators: tuple[str, ...] = ()
+    votes: tuple[Vote, ...] = ()
     event_at: datetime | None = None
     ingested_at: datetime | None = None
 
@@ -44,3 +57,13 @@ class Label:
             )
         if (self.source is LabelSource.HUMAN) != bool(self.annotators):
             raise ValueError("a human label names its annotators, and only a human label does")
+        if self.votes:
+            self._check_votes()
+
+    def _check_votes(self) -> None:
+        if self.annotators != tuple(vote.annotator for vote in self.votes):
+            raise ValueError("the annotators of a label are its voters, in their order")
+        if len(set(self.annotators)) < len(self.votes):
+            raise ValueError("nobody votes twice on a record")
+        if all(vote.class_name != self.class_name for vote in self.votes):
+            raise ValueError(f"nobody voted for {self.class_name!r}")

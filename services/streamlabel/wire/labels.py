@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streamlabel.core.identity import RecordKey
-from streamlabel.core.label import Label, LabelSource
+from streamlabel.core.label import Label, LabelSource, Vote
 from streamlabel.v1 import label_pb2
 from streamlabel.wire import decisions
 from streamlabel.wire.codec import malformed_as_invalid, parse
@@ -30,6 +30,7 @@ def to_message(label: Label) -> label_pb2.Label:
         taxonomy_version=label.taxonomy_version,
         content_hash=label.content_hash,
         labelled_at=to_timestamp(label.labelled_at),
+        votes=[label_pb2.Vote(annotator=vote.annotator, class_name=vote.class_name) for vote in label.votes],
     )
     if label.event_at is not None:
         message.event_at.CopyFrom(to_timestamp(label.event_at))
@@ -50,6 +51,7 @@ def from_message(message: label_pb2.Label) -> Label:
         model_name=message.model_name,
         model_version=message.model_version,
         annotators=tuple(message.annotators),
+        votes=tuple(Vote(annotator=vote.annotator, class_name=vote.class_name) for vote in message.votes),
         project_version=message.project_version,
         taxonomy_version=message.taxonomy_version,
         content_hash=message.content_hash,

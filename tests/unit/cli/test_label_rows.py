@@ -12,7 +12,7 @@ from streamlabel.cli.label_export import FinalLabels
 from streamlabel.cli.label_rows import COLUMNS, Format, header, lines, row
 from streamlabel.cli.record_contents import Content
 from streamlabel.core.decision import Decision, DecisionReason, Purpose, Route
-from streamlabel.core.label import Label
+from streamlabel.core.label import Label, Vote
 from streamlabel.runtime.messages import Message
 from streamlabel.wire import labels as codec
 from support.label_samples import human_label, model_label
@@ -48,6 +48,18 @@ def test_json_has_every_column_and_null_for_nothing() -> None:
     assert found["event_at"] is None
     assert found["purpose"] is None
     assert found["annotators"] == []
+    assert found["votes"] == []
+
+
+def test_what_each_of_several_people_answered_stands_in_the_order_of_their_names() -> None:
+    label = human_label("a", "3")
+    votes = tuple(
+        Vote(annotator=name, class_name=said) for name, said in zip(label.annotators, ("4", "3"), strict=True)
+    )
+    label = dataclasses.replace(label, votes=votes)
+    assert (row(label)["annotators"], row(label)["votes"]) == (["ada", "bob; junior"], ["4", "3"])
+    [found] = csv.DictReader(io.StringIO(header(Format.CSV) + lines([label], Format.CSV)))
+    assert found["votes"] == "4;3"
 
 
 def test_csv_says_the_same() -> None:

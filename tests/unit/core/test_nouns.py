@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from streamlabel.core.decision import Decision, DecisionReason, Purpose, Route
 from streamlabel.core.identity import RecordKey
-from streamlabel.core.label import Label, LabelSource
+from streamlabel.core.label import Label, LabelSource, Vote
 from streamlabel.core.project import (
     FeaturesEncoder,
     ModelBinding,
@@ -139,6 +140,28 @@ def test_a_revision_supersedes_the_one_before_it() -> None:
     assert label(2, 1).revision == 2
     with pytest.raises(ValueError, match="must supersede 2"):
         label(3, 1)
+
+
+def test_the_voters_are_the_annotators_and_one_of_them_said_what_the_label_says() -> None:
+    votes = (Vote(annotator="ann", class_name="a"), Vote(annotator="bob", class_name="b"))
+    label = Label(
+        key=KEY,
+        class_name="a",
+        source=LabelSource.HUMAN,
+        decision=Decision(route=Route.REVIEW, reason=DecisionReason.REVIEW_ALL, purpose=Purpose.CALIBRATE),
+        project_version=1,
+        taxonomy_version=1,
+        content_hash=b"0" * 16,
+        labelled_at=datetime(2026, 1, 1, tzinfo=UTC),
+        annotators=("ann", "bob"),
+        votes=votes,
+    )
+    with pytest.raises(ValueError, match="its voters, in their order"):
+        replace(label, annotators=("bob", "ann"))
+    with pytest.raises(ValueError, match="nobody votes twice"):
+        replace(label, annotators=("ann", "ann"), votes=(votes[0], votes[0]))
+    with pytest.raises(ValueError, match="nobody voted for 'c'"):
+        replace(label, class_name="c")
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a\nb", "\x1b[31m", "a\x7f", "a\x85b"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from streamlabel.core.control import Release, ReleaseState
 from streamlabel.core.decision import Decision, DecisionReason, Purpose, Route
 from streamlabel.core.identity import RecordKey
-from streamlabel.core.label import Label, LabelSource
+from streamlabel.core.label import Label, LabelSource, Vote
 from streamlabel.core.prediction import Candidate, Prediction
 from streamlabel.core.project import (
     CertifiedPolicy,
@@ -117,7 +118,9 @@ def test_a_label_survives() -> None:
         event_at=MOMENT,
         ingested_at=MOMENT,
     )
-    assert labels.decode(labels.encode(label)) == label
+    votes = (Vote(annotator="ann", class_name="a"), Vote(annotator="bob", class_name="b"))
+    for each in (label, replace(label, votes=votes)):
+        assert labels.decode(labels.encode(each)) == each
 
 
 def test_a_release_survives() -> None:
