@@ -42,6 +42,7 @@ def a_gate(project: str = "mail", scorer: Scorer | None = None, **changes: Any) 
         taxonomy_version=1,
         class_count=2,
         coin_key_id=key_id(COIN_KEY),
+        first_gate=1,
     )
     return PublishedGate(gate=replace(gate, **changes), scorer=scorer or Scorer())
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streamlabel.cli.decision_log import Log, LoggedDecision
-from streamlabel.cli.learning_records import LearningRecords, gate_number
+from streamlabel.cli.learning_records import LearningRecords
+from streamlabel.core.control import gate_number
 from streamlabel.core.decision import Decision, DecisionReason
 from streamlabel.core.prediction import Prediction
 from streamlabel.core.project import Project

@@ -34,7 +34,7 @@ def suspects(
     """List the labels that the model set between a change and the closing of its gate: they may be worse than alpha.
 
     Only labels that still stand are listed, not those that people have corrected. A certificate ends a suspect stretch,
-    and never clears one. The latest fifty stretches of the present model version are known.
+    and never clears one. All stretches of the present model version are known, those long ago as one that holds them.
 
     Examples:
 

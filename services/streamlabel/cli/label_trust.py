@@ -19,6 +19,7 @@ class Trust(Enum):
     CONFIRMED = "confirmed"
     SUSPECT = "suspect"
     OPEN = "not confirmed yet"
+    NEVER = "not confirmed when the evidence that they rest on ended"
     OTHER_MODEL = "set without this gate, or under one of another model version"
 
 
@@ -30,16 +31,20 @@ def suspects_of(gate: Gate, label: Label) -> Suspects | None:
 
 
 def trust(gate: Gate, label: Label) -> Trust:
-    """What the gate knows of the label. Of labels by another model version it knows nothing: neither doubts nor evidence."""
+    """What the gate knows of the label. Of labels by another model version it knows nothing: neither doubts nor evidence.
+
+    A label is confirmed by the evidence that its own gate rested on, as far as that had come, and by no other.
+    """
     if label.source is LabelSource.HUMAN:
         return Trust.HUMAN
     if not _is_of(gate, label):
         return Trust.OTHER_MODEL
     if suspects_of(gate, label) is not None:
         return Trust.SUSPECT
-    if gate.confirmed_until is not None and label.labelled_at < gate.confirmed_until:
+    until = gate.confirmed_under(label.decision.gate_id)
+    if until is not None and label.labelled_at < until:
         return Trust.CONFIRMED
-    return Trust.OPEN
+    return Trust.OPEN if gate.rests_on_the_same(label.decision.gate_id) else Trust.NEVER
 
 
 @dataclass(slots=True)

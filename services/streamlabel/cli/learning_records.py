@@ -108,12 +108,6 @@ def no_gate(project: str, others: Sequence[str] = ()) -> ConfigurationError:
     )
 
 
-def gate_number(project: str, gate_id: str) -> int | None:
-    """The number in a gate's name; None where it is none of the project's gates as learning names them."""
-    name, _, number = gate_id.rpartition("/")
-    return int(number) if name == project and number.isascii() and number.isdecimal() and len(number) <= 18 else None
-
-
 def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"

@@ -13,13 +13,13 @@ import typer
 
 from streamlabel.cli.connection import Connection, DataDirOption, KafkaOption, TopicPrefixOption, connect, run
 from streamlabel.cli.label_export import export
-from streamlabel.cli.learning_records import LearningRecords, gate_number, learning_records
+from streamlabel.cli.learning_records import LearningRecords, learning_records
 from streamlabel.cli.lot_certificate import Certificate, certificate, document
 from streamlabel.cli.lot_evidence import LabelsOfLot, Lot, Standing, gather_lot
 from streamlabel.cli.lot_page import page
 from streamlabel.cli.moments import from_ms, parse_moment, told
 from streamlabel.cli.output_files import save_json, save_page
-from streamlabel.core.control import Gate
+from streamlabel.core.control import Gate, gate_number
 from streamlabel.errors import ConfigurationError
 from streamlabel.wire.flow import LABELS
 

@@ -25,6 +25,20 @@ class Suspects:
     end: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Labels set by gates from number `first_gate` on are confirmed where they are older than `until`; None: none of them is."""
+
+    first_gate: int
+    until: datetime | None
+
+
+def gate_number(project: str, gate_id: str) -> int | None:
+    """The number in a gate's name; None where it is none of the project's gates as learning names them."""
+    name, _, number = gate_id.rpartition("/")
+    return int(number) if name == project and number.isascii() and number.isdecimal() and len(number) <= 18 else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """The certificate for one model version of one project: while CERTIFIED and not expired, scores from `least_score` on may pass.
@@ -32,7 +46,8 @@ class Gate:
     It counts under the taxonomy of that version and number of classes only. `lane_rate` of the stream is calibration in every state,
     by a coin tossed with the key `coin_key_id`; about `double_blind_share` of that two people are asked. `threshold` is what the
     evidence supports, `guard_threshold` what the price guard leaves of it. Labels set from `suspect_from` on are suspect; evidence is
-    complete up to `confirmed_until`. `suspects` are all such stretches of this model version, the latest fifty at least.
+    complete up to `confirmed_until`, about gates from number `first_gate` on (0: nobody knows about which). `earlier` is what evidence
+    of before had confirmed for this model version, in order; `suspects` are all such stretches of it, in order too.
     """
 
     gate_id: str
@@ -58,6 +73,8 @@ class Gate:
     confirmed_until: datetime | None = None
     suspects: tuple[Suspects, ...] = ()
     double_blind_share: float = 0.0
+    first_gate: int = 0
+    earlier: tuple[Confirmed, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("alpha", "delta"):
@@ -75,6 +92,18 @@ class Gate:
     def least_score(self) -> float:
         """The smallest score that passes; infinite where none does."""
         return max(self.threshold, self.guard_threshold) if self.state is GateState.CERTIFIED else math.inf
+
+    def rests_on_the_same(self, gate_id: str) -> bool:
+        """Whether the gate of that name, of the same project and model version, rests on the evidence that this one rests on."""
+        number = gate_number(self.project, gate_id)
+        return number is not None and 0 < self.first_gate <= number
+
+    def confirmed_under(self, gate_id: str) -> datetime | None:
+        """Labels that the gate of that name set before this moment are confirmed; None where none is."""
+        if self.rests_on_the_same(gate_id):
+            return self.confirmed_until
+        number = gate_number(self.project, gate_id) or 0
+        return next((each.until for each in reversed(self.earlier) if each.first_gate <= number), None)
 
 
 class ReleaseState(Enum):

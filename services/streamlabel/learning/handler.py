@@ -22,6 +22,7 @@ from streamlabel.learning.rules.gates import expiry, gate_id, published_gate
 from streamlabel.learning.rules.listening import Heard
 from streamlabel.learning.rules.points import Point, point_of
 from streamlabel.learning.rules.subject import Subject, subject_of
+from streamlabel.learning.rules.suspicions import NOTHING, Vouched
 
 _QUEUE = 64
 _POINT_EVERY_MS = 5_000
@@ -43,10 +44,12 @@ class LearnerLimits:
 
 @dataclass(slots=True)
 class _Open:
-    """A book in use, and what was last told of it."""
+    """A book in use, what was last told of it, and what `earlier` ones of the same model version had vouched for when they ended."""
 
     book: Book
     began: bool
+    earlier: tuple[Vouched, ...] = ()
+    vouched: Vouched = NOTHING
     told: Standing | None = None
     told_at_ms: int = 0
     told_until_ms: int = 0
@@ -90,6 +93,7 @@ class Learner:
         self._queue: asyncio.Queue[tuple[News, asyncio.Future[None]]] = asyncio.Queue(_QUEUE)
         self._books: dict[str, _Open] | None = None
         self._numbers: dict[str, int] = {}
+        self._ended: dict[tuple[str, str, int], tuple[Vouched, ...]] = {}
         self._shown: set[str] = set()
 
     async def hear(self, news: News) -> None:
@@ -152,6 +156,7 @@ class Learner:
         if self._books is None:
             shelved = await self._shelf.load()
             self._numbers = dict(shelved.gate_numbers)
+            self._ended = {model: tuple(vouched) for model, vouched in shelved.ended.items()}
             books = await asyncio.to_thread(lambda: [self._read(each) for each in shelved.books])
             self._books = {opened.book.subject.project: opened for opened in books}
         return self._books
@@ -159,6 +164,7 @@ class Learner:
     def _read(self, shelved: ShelvedBook) -> _Open:
         """The book as it was when the last of it was kept. What it did then is known already."""
         book = Book(shelved.subject, self._limits.book)
+        earlier = self._ended.get(shelved.subject.model, ())
         try:
             if shelved.snapshot is not None:
                 book = load_book(shelved.snapshot, shelved.subject, self._limits.book)
@@ -167,12 +173,12 @@ class Learner:
             book.begin(
                 f"the book of another release cannot be read, evidence begins anew: {error}", self._clock.now_ms()
             )
-            return _Open(book, began=False, rows=self._limits.journal_rows)
+            return _Open(book, began=False, earlier=earlier, vouched=shelved.vouched, rows=self._limits.journal_rows)
         for event in shelved.events:
             book.apply(event)
         book.take_steps()
         book.take_audits()
-        return _Open(book, began=False, rows=len(shelved.events))
+        return _Open(book, began=False, earlier=earlier, vouched=shelved.vouched, rows=len(shelved.events))
 
     def _advance(self, books: dict[str, _Open], news: Sequence[News]) -> _Turn:
         turn, now_ms = _Turn(), self._clock.now_ms()
@@ -201,10 +207,14 @@ class Learner:
                 wanted[project.name] = subject
         for name in [name for name, opened in books.items() if wanted.get(name) != opened.book.subject]:
             gone = books.pop(name)
-            turn.ended.append(Page(subject=gone.book.subject, ended=True))
+            subject, vouched = gone.book.subject, gone.vouched.closed(now_ms)
+            if vouched.first_gate:
+                self._ended[subject.model] = (*self._ended.get(subject.model, ()), vouched)
+            turn.ended.append(Page(subject=subject, ended=True, vouched=vouched))
         for name, subject in wanted.items():
             if name not in books:
-                books[name] = _Open(Book(subject, self._limits.book), began=True)
+                earlier = self._ended.get(subject.model, ())
+                books[name] = _Open(Book(subject, self._limits.book), began=True, earlier=earlier)
                 books[name].book.begin(f"model {subject.model_name} {subject.model_version}: no evidence yet", now_ms)
 
     def _write(self, name: str, opened: _Open, events: Iterable[Event], now_ms: int, turn: _Turn) -> None:
@@ -238,12 +248,18 @@ class Learner:
             self._numbers[subject.project] = self._numbers.get(subject.project, 0) + 1
         opened.told, opened.told_at_ms, opened.told_until_ms = standing, now_ms, until_ms
         page.gate_number = self._numbers[subject.project]
+        page.vouched = opened.vouched = Vouched(
+            first_gate=opened.vouched.first_gate or page.gate_number,
+            confirmed_until_ms=opened.book.confirmed_until_ms,
+            suspicions=standing.suspicions,
+        )
         page.gate = published_gate(
             subject,
             standing,
             gate_id=gate_id(subject.project, page.gate_number),
             coin_key_id=self._coins.key_id,
-            confirmed_until_ms=opened.book.confirmed_until_ms,
+            vouched=opened.vouched,
+            earlier=opened.earlier,
             expires_at=expiry(until_ms, self._limits.gate_lifetime_s),
         )
 

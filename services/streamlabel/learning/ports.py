@@ -15,6 +15,7 @@ from streamlabel.learning.rules.book import Audit, Step
 from streamlabel.learning.rules.events import Event
 from streamlabel.learning.rules.points import Point
 from streamlabel.learning.rules.subject import Subject
+from streamlabel.learning.rules.suspicions import NOTHING, Vouched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,8 @@ class News:
 class Page:
     """What is new in one book. `began`: nothing was known of its subject before; `ended`: nothing will be any more.
 
-    `snapshot` is the whole book after these events: those before need not be kept.
+    `snapshot` is the whole book after these events: those before need not be kept. `vouched` is what the book stands for from now on,
+    as `gate` tells it, or for ever, where it has ended.
     """
 
     subject: Subject
@@ -47,24 +49,28 @@ class Page:
     gate: PublishedGate | None = None
     gate_number: int = 0
     is_new_gate: bool = False
+    vouched: Vouched | None = None
     snapshot: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShelvedBook:
-    """A book as it was kept: the latest snapshot, and the events since."""
+    """A book as it was kept: the latest snapshot, the events since, and what was last told of it."""
 
     subject: Subject
     snapshot: bytes | None
     events: Sequence[Event]
+    vouched: Vouched = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelved:
-    """All open books, and the number of the last gate of each project."""
+    """All open books, the number of the last gate of each project, and what books that ended had vouched for, in order, by
+    `Subject.model`."""
 
     books: Sequence[ShelvedBook]
     gate_numbers: Mapping[str, int]
+    ended: Mapping[tuple[str, str, int], Sequence[Vouched]] = field(default_factory=dict)
 
 
 class Listener(Protocol):

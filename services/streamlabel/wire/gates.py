@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
-from streamlabel.core.control import Gate, GateState, Suspects
+from streamlabel.core.control import Confirmed, Gate, GateState, Suspects
 from streamlabel.gate.published import PublishedGate
 from streamlabel.runtime.broker import Broker
 from streamlabel.runtime.health import Health
@@ -52,6 +54,7 @@ def encode_gate(published: PublishedGate) -> bytes:
         epoch=gate.epoch,
         reason=gate.reason,
         double_blind_share=gate.double_blind_share,
+        first_gate=gate.first_gate,
     )
     for name in _MOMENTS:
         moment = getattr(gate, name)
@@ -62,6 +65,10 @@ def encode_gate(published: PublishedGate) -> bytes:
         suspects.begin_at.CopyFrom(to_timestamp(stretch.begin))
         if stretch.end is not None:
             suspects.end_at.CopyFrom(to_timestamp(stretch.end))
+    for each in gate.earlier:
+        confirmed = message.earlier.add(first_gate=each.first_gate)
+        if each.until is not None:
+            confirmed.until_at.CopyFrom(to_timestamp(each.until))
     value = message.SerializeToString()
     if len(value) > MAX_GATE_BYTES:
         raise ValueError(f"a gate of {len(value):,} bytes; it must not have more than {MAX_GATE_BYTES:,}")
@@ -89,9 +96,7 @@ def decode_gate(value: bytes) -> PublishedGate:
     with malformed_as_invalid("gate"):
         if not message.HasField("scorer"):
             raise ValueError("it has no scorer")
-        moments = {
-            name: from_timestamp(getattr(message, name)) if message.HasField(name) else None for name in _MOMENTS
-        }
+        moments = {name: _moment(message, name) for name in _MOMENTS}
         gate = Gate(
             gate_id=message.gate_id,
             project=message.project,
@@ -112,14 +117,17 @@ def decode_gate(value: bytes) -> PublishedGate:
             reason=message.reason,
             double_blind_share=message.double_blind_share,
             suspects=tuple(
-                Suspects(
-                    from_timestamp(each.begin_at), from_timestamp(each.end_at) if each.HasField("end_at") else None
-                )
-                for each in message.suspects
+                Suspects(from_timestamp(each.begin_at), _moment(each, "end_at")) for each in message.suspects
             ),
+            first_gate=message.first_gate,
+            earlier=tuple(Confirmed(each.first_gate, _moment(each, "until_at")) for each in message.earlier),
             **moments,
         )
         return PublishedGate(gate=gate, scorer=scorer_from_message(message.scorer, gate.class_count))
+
+
+def _moment(message: Any, name: str) -> datetime | None:
+    return from_timestamp(getattr(message, name)) if message.HasField(name) else None
 
 
 def gate_table(

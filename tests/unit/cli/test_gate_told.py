@@ -12,7 +12,8 @@ from streamlabel.cli.decision_replay import Difference, Report
 from streamlabel.cli.gate_history import transition_row
 from streamlabel.cli.gate_replay import facts, words
 from streamlabel.cli.gate_status import rows
-from streamlabel.cli.learning_records import gate_number, learning_records
+from streamlabel.cli.learning_records import learning_records
+from streamlabel.core.control import gate_number
 from streamlabel.core.decision import Decision, DecisionReason, Route
 from streamlabel.errors import ConfigurationError, TransientError
 from streamlabel.gate.chain import FIRST, linked

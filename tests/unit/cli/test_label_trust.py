@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from streamlabel.cli.label_trust import Choice, Trust, suspects_of, trust
-from streamlabel.core.control import Suspects
+from streamlabel.core.control import Confirmed, Suspects
 from streamlabel.core.decision import Decision, DecisionReason, Route
 from support.gate_labels import calibrated, passed
 from support.gates import NOW, a_gate
@@ -45,6 +45,25 @@ def test_a_gate_knows_nothing_of_other_models_and_policies() -> None:
         assert trust(GATE, label) is Trust.OTHER_MODEL
         assert suspects_of(GATE, label) is None
     assert suspects_of(GATE, passed("r", NOW - HOUR)) == GATE.suspects[1]
+
+
+def test_labels_of_an_earlier_book_are_confirmed_as_far_as_that_one_had_come() -> None:
+    """A book that begins anew has heard nothing of what waited, or was doubted, when the one before it ended."""
+    gate = replace(
+        GATE, suspects=GATE.suspects[:1], first_gate=7, earlier=(Confirmed(1, NOW - 6 * HOUR), Confirmed(5, None))
+    )
+    found = {
+        (number, hours): trust(gate, passed("r", NOW - hours * HOUR, gate_id=f"mail/{number}"))
+        for number in (1, 4, 5, 6, 7)
+        for hours in (9, 7.5, 5)
+    }
+    for number in (1, 4):
+        assert [found[number, hours] for hours in (9, 7.5, 5)] == [Trust.CONFIRMED, Trust.SUSPECT, Trust.NEVER]
+    for number in (5, 6):
+        assert [found[number, hours] for hours in (9, 7.5, 5)] == [Trust.NEVER, Trust.SUSPECT, Trust.NEVER]
+    assert [found[7, hours] for hours in (9, 7.5, 5)] == [Trust.CONFIRMED, Trust.SUSPECT, Trust.CONFIRMED]
+    # A gate of before this was told.
+    assert trust(replace(gate, first_gate=0, earlier=()), passed("r", NOW - 9 * HOUR)) is Trust.NEVER
 
 
 def test_people_are_always_believed() -> None:

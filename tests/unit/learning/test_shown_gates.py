@@ -2,79 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from streamlabel.core.control import Gate, GateState
-from streamlabel.core.project import CertifiedPolicy, Project, ReviewAllPolicy
+from streamlabel.core.control import GateState
+from streamlabel.core.project import CertifiedPolicy, ReviewAllPolicy
 from streamlabel.learning.adapters.metrics import GateMetrics
-from streamlabel.learning.handler import Learner
-from streamlabel.learning.ports import Page, Shelved, ShelvedBook
+from streamlabel.learning.ports import ShelvedBook
 from streamlabel.learning.rules.book import Book, BookLimits
 from streamlabel.learning.rules.book_storage import dump_book
-from streamlabel.learning.rules.points import Point
-from streamlabel.learning.rules.subject import Subject, subject_of
 from streamlabel.runtime.clock import SystemClock
 from streamlabel.runtime.metrics import Metrics
 from support.gate_page import SUSPENDED, certified, closed, step, subject
 from support.gate_stream import GateStream
-from support.nouns import text_project
+from support.learning_house import NOW_MS, House, certified_project, learner, subject_of_mail, told
 
 GATE = "streamlabel_gate_"
-NOW_MS = 1_700_000_000_000
-
-
-class House:
-    """The outside of a learner, in memory: one project, a shelf that keeps nothing, and a clock that stands."""
-
-    def __init__(self, project: Project) -> None:
-        self.project = project
-        self.key_id = "k1"
-        self.shown: list[str] = []
-        self.shelved: list[ShelvedBook] = []
-        self.pages: list[Page] = []
-        self.seen_until_ms = NOW_MS
-
-    def get(self, name: str) -> Project | None:
-        return self.project if name == self.project.name else None
-
-    def all(self) -> Iterable[Project]:
-        return [self.project]
-
-    def live_version(self, project: Project) -> int | None:
-        return None
-
-    def toss(self, record_key: bytes) -> float:
-        return 0.5
-
-    async def load(self) -> Shelved:
-        return Shelved(books=self.shelved, gate_numbers={})
-
-    async def keep(self, pages: Sequence[Page], receipts: Sequence[object]) -> None:
-        self.pages += pages
-
-    def now_ms(self) -> int:
-        return NOW_MS
-
-    def horizon_ms(self) -> int:
-        return self.seen_until_ms
-
-    def changed(self, points: Mapping[str, Point]) -> None:
-        self.shown += [f"{project} is {point.state.value}" for project, point in points.items()]
-
-    def stepped(self, steps: Sequence[object]) -> None:
-        pass
-
-    def gone(self, projects: Iterable[str]) -> None:
-        self.shown += [f"{project} is gone" for project in sorted(projects)]
-
-
-def learner(house: House) -> Learner:
-    return Learner(projects=house, coins=house, shelf=house, clock=house, observer=house)
-
-
-def certified_project() -> Project:
-    return text_project("mail", policy=CertifiedPolicy(alpha=0.05, delta=0.05))
 
 
 def series(metrics: Metrics) -> set[str]:
@@ -148,15 +90,3 @@ async def test_an_open_gate_lives_as_long_as_the_stream_is_seen_and_is_renewed_a
     [_, renewed] = told(house)
     assert renewed.gate_id == void.gate_id
     assert renewed.expires_at.timestamp() * 1000 == NOW_MS + 900_000
-
-
-def subject_of_mail() -> Subject:
-    """What the gate of the project is about."""
-    found = subject_of(certified_project(), None)
-    assert found is not None
-    return found
-
-
-def told(house: House) -> list[Gate]:
-    """The gates that went out."""
-    return [page.gate.gate for page in house.pages if page.gate is not None]

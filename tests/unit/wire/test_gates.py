@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from streamlabel.core.control import Gate, GateState
+from streamlabel.core.control import Confirmed, Gate, GateState, Suspects
 from streamlabel.errors import InvalidMessageError
 from streamlabel.gate.features import Neighbours, to_unit_steps
 from streamlabel.gate.fit import MAX_NEIGHBOURS, fit_scorer
@@ -43,6 +43,9 @@ WHOLE = Gate(
     reason="inputs changed",
     suspect_from=MOMENT.replace(month=1),
     confirmed_until=MOMENT.replace(month=2),
+    suspects=(Suspects(MOMENT, MOMENT.replace(month=4)), Suspects(MOMENT.replace(month=5))),
+    first_gate=11,
+    earlier=(Confirmed(7, MOMENT), Confirmed(9, None)),
 )
 
 

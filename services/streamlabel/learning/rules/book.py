@@ -24,6 +24,7 @@ from streamlabel.gate.sample import NOT_ASKED, Rows
 from streamlabel.gate.scorer import Scorer, join_predictions
 from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered, Event, Routed, Seen, Ticked
 from streamlabel.learning.rules.subject import Subject
+from streamlabel.learning.rules.suspicions import Suspicion, folded
 from streamlabel.learning.rules.waiting import Waiting, WaitingRoom
 
 _LARGEST_WEIGHT = 20.0
@@ -44,14 +45,6 @@ class BookLimits:
     waiting: int = 20_000
     answer_ms: int = 86_400_000
     decision_ms: int = 600_000
-
-
-@dataclass(frozen=True, slots=True)
-class Suspicion:
-    """Labels that the model set from `from_ms` on, up to `until_ms` (None: still), are suspect."""
-
-    from_ms: int
-    until_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +134,7 @@ class Book:
             epoch=keeper.epochs,
             reason=self.reason,
             certified_at_ms=self.certified_at_ms,
-            suspicions=tuple(self.suspicions[-_MOST_SUSPICIONS:]),
+            suspicions=tuple(self.suspicions),
         )
 
     @property
@@ -360,13 +353,12 @@ class Book:
         if transition.state is GateState.CERTIFIED:
             if self.certified_at_ms is None:
                 self.certified_at_ms = at_ms
-            if self.suspicions and self.suspicions[-1].until_ms is None:
-                self.suspicions[-1] = Suspicion(self.suspicions[-1].from_ms, at_ms)
+            self.suspicions = [each.closed(at_ms) for each in self.suspicions]
         else:
             self.certified_at_ms = None
             if transition.suspect_from is not None:
                 suspect_from_ms = self._time_of(transition.suspect_from)
-                self.suspicions.append(Suspicion(suspect_from_ms))
+                self.suspicions = list(folded([*self.suspicions, Suspicion(suspect_from_ms)], _MOST_SUSPICIONS))
         self._steps.append(Step(transition=transition, at_ms=at_ms, suspect_from_ms=suspect_from_ms))
 
     def _time_of(self, place: int) -> int:

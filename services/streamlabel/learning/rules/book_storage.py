@@ -8,8 +8,9 @@ import numpy as np
 
 from streamlabel.gate.scorer import Predictions, join_predictions
 from streamlabel.gate.storage import Arrays, dump_keeper, load_keeper, pack, unpack
-from streamlabel.learning.rules.book import Book, BookLimits, Suspicion
+from streamlabel.learning.rules.book import Book, BookLimits
 from streamlabel.learning.rules.subject import Subject
+from streamlabel.learning.rules.suspicions import Suspicion
 from streamlabel.learning.rules.waiting import Waiting
 
 _ABSENT = -2

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from streamlabel.core.control import Gate, GateState, Suspects
+from streamlabel.core.control import Confirmed, Gate, GateState, Suspects
 from streamlabel.gate.published import PublishedGate
 from streamlabel.learning.rules.book import Standing
 from streamlabel.learning.rules.subject import Subject
+from streamlabel.learning.rules.suspicions import Vouched, all_suspicions
+
+_MOST_SUSPECTS = 100
+_MOST_EARLIER = 100
 
 
 def moment(at_ms: int) -> datetime:
@@ -21,12 +26,16 @@ def published_gate(
     *,
     gate_id: str,
     coin_key_id: str,
-    confirmed_until_ms: int,
+    vouched: Vouched,
+    earlier: Sequence[Vouched],
     expires_at: datetime,
 ) -> PublishedGate:
-    """What goes on the topic. Without a renewal it is void from `expires_at` on."""
+    """What goes on the topic. Without a renewal it is void from `expires_at` on.
+
+    `vouched` is what the book stands for now, `earlier` what those before it stood for that were about the same model version.
+    """
     closed = standing.state in (GateState.SUSPENDED, GateState.REVOKED)
-    latest = standing.suspicions[-1] if standing.suspicions else None
+    lasting = next((each for each in standing.suspicions if each.until_ms is None), None)
     gate = Gate(
         gate_id=gate_id,
         project=subject.project,
@@ -48,11 +57,16 @@ def published_gate(
         coin_key_id=coin_key_id,
         epoch=standing.epoch,
         reason=standing.reason,
-        suspect_from=moment(latest.from_ms) if closed and latest is not None and latest.until_ms is None else None,
-        confirmed_until=moment(confirmed_until_ms) if confirmed_until_ms else None,
+        suspect_from=moment(lasting.from_ms) if closed and lasting is not None else None,
+        confirmed_until=_moment_or_none(vouched.confirmed_until_ms),
         suspects=tuple(
             Suspects(moment(each.from_ms), None if each.until_ms is None else moment(each.until_ms))
-            for each in standing.suspicions
+            for each in all_suspicions([*earlier, vouched], _MOST_SUSPECTS)
+        ),
+        first_gate=vouched.first_gate,
+        # Of what is left out, nothing is confirmed.
+        earlier=tuple(
+            Confirmed(each.first_gate, _moment_or_none(each.confirmed_until_ms)) for each in earlier[-_MOST_EARLIER:]
         ),
     )
     return PublishedGate(gate=gate, scorer=standing.scorer)
@@ -66,3 +80,7 @@ def expiry(at_ms: int, lifetime_s: float) -> datetime:
 def gate_id(project: str, number: int) -> str:
     """The name of a gate: each number of a project is given once, to one content."""
     return f"{project}/{number}"
+
+
+def _moment_or_none(at_ms: int) -> datetime | None:
+    return moment(at_ms) if at_ms else None

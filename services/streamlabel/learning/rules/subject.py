@@ -23,6 +23,11 @@ class Subject:
     double_blind_share: float = 0.0
 
     @property
+    def model(self) -> tuple[str, str, int]:
+        """The project's model version: what labels name, whatever else they were set under."""
+        return self.project, self.model_name, self.model_version
+
+    @property
     def gate_policy(self) -> GatePolicy:
         """How its gate goes about that."""
         return GatePolicy(alpha=self.alpha, delta=self.delta, double_blind_share=self.double_blind_share)

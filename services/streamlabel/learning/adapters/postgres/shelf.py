@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from streamlabel.learning.rules.events import UNKNOWN_CLASS
 from streamlabel.learning.rules.journal import pack_events, unpack_events
 from streamlabel.learning.rules.points import Point
 from streamlabel.learning.rules.subject import Subject
+from streamlabel.learning.rules.suspicions import Suspicion, Vouched
 from streamlabel.runtime.dead_letter import DeadLetter
 from streamlabel.runtime.handlers import StaleOffsetError
 from streamlabel.runtime.messages import Headers
@@ -33,13 +35,20 @@ _HOLD_TERM = "SELECT holder = $1 AS held FROM term FOR UPDATE"
 _OPEN_BOOKS = """
 SELECT
     book_no, project, model_name, model_version, taxonomy_version, class_names, alpha, delta, double_blind_share,
-    snapshot, snapshot_seq
+    snapshot, snapshot_seq, first_gate, confirmed_until, suspects
 FROM book WHERE ended_at IS NULL ORDER BY book_no
+"""
+_ENDED_BOOKS = """
+SELECT project, model_name, model_version, first_gate, confirmed_until, suspects
+FROM book WHERE ended_at IS NOT NULL AND first_gate IS NOT NULL ORDER BY book_no
 """
 _JOURNAL = "SELECT entry FROM journal WHERE book_no = $1 AND seq > $2 ORDER BY seq"
 _BEGIN_BOOK = """
 INSERT INTO book (project, model_name, model_version, taxonomy_version, class_names, alpha, delta, double_blind_share)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+_VOUCH = """
+UPDATE book SET first_gate = $2, confirmed_until = $3, suspects = $4 WHERE project = $1 AND ended_at IS NULL
 """
 _END_BOOK = """
 WITH ended AS (
@@ -113,9 +122,14 @@ class PostgresShelf:
         for row in await self._database.fetch(_OPEN_BOOKS):
             entries = await self._database.fetch(_JOURNAL, row["book_no"], row["snapshot_seq"])
             events = [event for entry in entries for event in unpack_events(entry["entry"])]
-            books.append(ShelvedBook(subject=_subject(row), snapshot=row["snapshot"], events=events))
+            books.append(
+                ShelvedBook(subject=_subject(row), snapshot=row["snapshot"], events=events, vouched=_vouched(row))
+            )
+        ended: defaultdict[tuple[str, str, int], list[Vouched]] = defaultdict(list)
+        for row in await self._database.fetch(_ENDED_BOOKS):
+            ended[row["project"], row["model_name"], row["model_version"]].append(_vouched(row))
         numbers = await self._database.fetch("SELECT project, max(gate_number) AS last FROM gate GROUP BY project")
-        return Shelved(books=books, gate_numbers={row["project"]: row["last"] for row in numbers})
+        return Shelved(books=books, gate_numbers={row["project"]: row["last"] for row in numbers}, ended=ended)
 
     async def keep(self, pages: Sequence[Page], receipts: Sequence[object]) -> None:
         """One transaction; raises TransientError where another process has taken the term."""
@@ -149,6 +163,8 @@ class PostgresShelf:
     async def _write(self, connection: Connection, page: Page) -> bool:
         """Everything of one book; whether something of it leaves the house."""
         subject, project = page.subject, page.subject.project
+        if page.vouched is not None and page.ended:
+            await connection.execute(_VOUCH, project, *_vouched_columns(page.vouched))
         if page.ended:
             await connection.execute(_END_BOOK, project)
             await _send(connection, self._gates_topic, 0, gate_key(project), None)
@@ -167,6 +183,8 @@ class PostgresShelf:
                 await connection.execute(_ADD_SCORER, digest, scorer)
                 await connection.execute(_ADD_GATE, project, page.gate_number, message, digest)
             await _send(connection, self._gates_topic, 0, gate_key(project), value)
+        if page.vouched is not None:
+            await connection.execute(_VOUCH, project, *_vouched_columns(page.vouched))
         if page.steps:
             await _chain(connection, page)
         if page.audits:
@@ -246,6 +264,21 @@ def _subject(row: asyncpg.Record) -> Subject:
         alpha=row["alpha"],
         delta=row["delta"],
         double_blind_share=row["double_blind_share"],
+    )
+
+
+def _vouched_columns(vouched: Vouched) -> tuple[Any, ...]:
+    suspects = json.dumps([[each.from_ms, each.until_ms] for each in vouched.suspicions])
+    confirmed_ms = vouched.confirmed_until_ms
+    return vouched.first_gate or None, _moment(confirmed_ms) if confirmed_ms else None, suspects
+
+
+def _vouched(row: asyncpg.Record) -> Vouched:
+    confirmed = row["confirmed_until"]
+    return Vouched(
+        first_gate=row["first_gate"] or 0,
+        confirmed_until_ms=0 if confirmed is None else round(confirmed.timestamp() * 1000),
+        suspicions=tuple(Suspicion(*each) for each in json.loads(row["suspects"])),
     )
 
 
