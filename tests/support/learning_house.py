@@ -1,4 +1,4 @@
-"""A learner with everything outside of it in memory: one project, a shelf that keeps nothing, and a clock that stands."""
+"""A learner with everything outside of it in memory: one project, a shelf that keeps nothing (or another), and a clock that stands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from streamlabel.core.control import Gate
 from streamlabel.core.project import CertifiedPolicy, Project
 from streamlabel.learning.handler import Learner
-from streamlabel.learning.ports import Page, Shelved, ShelvedBook
+from streamlabel.learning.ports import Page, Shelf, Shelved, ShelvedBook
 from streamlabel.learning.rules.points import Point
 from streamlabel.learning.rules.subject import Subject, subject_of
 from streamlabel.learning.rules.suspicions import Vouched
@@ -17,7 +17,7 @@ NOW_MS = 1_700_000_000_000
 
 
 class House:
-    """The outside of a learner: set what it finds there, look at what came of it."""
+    """The outside of a learner: set what it finds there, look at what came of it. With a `shelf`, that one keeps."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -28,6 +28,7 @@ class House:
         self.numbers: dict[str, int] = {}
         self.pages: list[Page] = []
         self.seen_until_ms = NOW_MS
+        self.shelf: Shelf | None = None
 
     def get(self, name: str) -> Project | None:
         return self.project if name == self.project.name else None
@@ -64,7 +65,8 @@ class House:
 
 
 def learner(house: House) -> Learner:
-    return Learner(projects=house, coins=house, shelf=house, clock=house, observer=house)
+    """Not running: call its `turn`."""
+    return Learner(projects=house, coins=house, shelf=house.shelf or house, clock=house, observer=house)
 
 
 def certified_project(alpha: float = 0.05) -> Project:

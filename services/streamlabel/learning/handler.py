@@ -26,6 +26,8 @@ from streamlabel.learning.rules.suspicions import NOTHING, Vouched
 
 _QUEUE = 64
 _POINT_EVERY_MS = 5_000
+# What reading a book comes to where another release wrote it, or nobody did.
+_UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +46,14 @@ class LearnerLimits:
 
 @dataclass(slots=True)
 class _Open:
-    """A book in use, what was last told of it, and what `earlier` ones of the same model version had vouched for when they ended."""
+    """A book in use, what was last told of it, and what `earlier` ones of the same model version had vouched for when they ended.
+
+    One that is `unreadable`, for that reason, is empty, and about to end.
+    """
 
     book: Book
     began: bool
+    unreadable: str = ""
     earlier: tuple[Vouched, ...] = ()
     vouched: Vouched = NOTHING
     told: Standing | None = None
@@ -163,22 +169,25 @@ class Learner:
 
     def _read(self, shelved: ShelvedBook) -> _Open:
         """The book as it was when the last of it was kept. What it did then is known already."""
-        book = Book(shelved.subject, self._limits.book)
         earlier = self._ended.get(shelved.subject.model, ())
         try:
-            if shelved.snapshot is not None:
-                book = load_book(shelved.snapshot, shelved.subject, self._limits.book)
-        except ValueError as error:
-            # Safe, and rare: nothing passes until there is new evidence.
-            book.begin(
-                f"the book of another release cannot be read, evidence begins anew: {error}", self._clock.now_ms()
-            )
-            return _Open(book, began=False, earlier=earlier, vouched=shelved.vouched, rows=self._limits.journal_rows)
+            book = self._made_again(shelved)
+        except _UNREADABLE as error:
+            empty, reason = Book(shelved.subject, self._limits.book), f"{type(error).__name__}: {error}"
+            return _Open(empty, began=False, unreadable=reason, earlier=earlier, vouched=shelved.vouched)
+        return _Open(book, began=False, earlier=earlier, vouched=shelved.vouched, rows=len(shelved.events))
+
+    def _made_again(self, shelved: ShelvedBook) -> Book:
+        if shelved.unreadable:
+            raise ValueError(shelved.unreadable)
+        book = Book(shelved.subject, self._limits.book)
+        if shelved.snapshot is not None:
+            book = load_book(shelved.snapshot, shelved.subject, self._limits.book)
         for event in shelved.events:
             book.apply(event)
         book.take_steps()
         book.take_audits()
-        return _Open(book, began=False, earlier=earlier, vouched=shelved.vouched, rows=len(shelved.events))
+        return book
 
     def _advance(self, books: dict[str, _Open], news: Sequence[News]) -> _Turn:
         turn, now_ms = _Turn(), self._clock.now_ms()
@@ -199,23 +208,28 @@ class Learner:
         return turn
 
     def _follow_projects(self, books: dict[str, _Open], now_ms: int, turn: _Turn) -> None:
-        """A book for each subject that is to be certified now, and none for any other."""
+        """A book for each subject that is to be certified now, and none for any other; one that can be read."""
         wanted: dict[str, Subject] = {}
         for project in self._projects.all():
             subject = subject_of(project, self._projects.live_version(project))
             if subject is not None:
                 wanted[project.name] = subject
-        for name in [name for name, opened in books.items() if wanted.get(name) != opened.book.subject]:
-            gone = books.pop(name)
-            subject, vouched = gone.book.subject, gone.vouched.closed(now_ms)
-            if vouched.first_gate:
-                self._ended[subject.model] = (*self._ended.get(subject.model, ()), vouched)
-            turn.ended.append(Page(subject=subject, ended=True, vouched=vouched))
+        reasons: dict[str, str] = {}
+        for name, opened in list(books.items()):
+            if wanted.get(name) != opened.book.subject or opened.unreadable:
+                reasons[name] = opened.unreadable
+                turn.ended.append(self._end(books.pop(name), now_ms))
         for name, subject in wanted.items():
             if name not in books:
                 earlier = self._ended.get(subject.model, ())
                 books[name] = _Open(Book(subject, self._limits.book), began=True, earlier=earlier)
-                books[name].book.begin(f"model {subject.model_name} {subject.model_version}: no evidence yet", now_ms)
+                books[name].book.begin(_why_it_begins(subject, reasons.get(name, "")), now_ms)
+
+    def _end(self, gone: _Open, now_ms: int) -> Page:
+        subject, vouched = gone.book.subject, gone.vouched.closed(now_ms)
+        if vouched.first_gate:
+            self._ended[subject.model] = (*self._ended.get(subject.model, ()), vouched)
+        return Page(subject=subject, ended=True, vouched=vouched)
 
     def _write(self, name: str, opened: _Open, events: Iterable[Event], now_ms: int, turn: _Turn) -> None:
         book = opened.book
@@ -279,6 +293,16 @@ class Learner:
         steps: list[tuple[Subject, Step]] = [(page.subject, step) for page in pages for step in page.steps]
         if steps:
             self._observer.stepped(steps)
+
+
+def _why_it_begins(subject: Subject, unreadable: str) -> str:
+    """The reason of a book's first transition."""
+    if not unreadable:
+        return f"model {subject.model_name} {subject.model_version}: no evidence yet"
+    return (
+        f"the book before cannot be read ({unreadable[:200]}): evidence begins anew, and so does the count of certificates "
+        "that may have been wrong"
+    )
 
 
 def _fate(error: BaseException) -> BaseException:

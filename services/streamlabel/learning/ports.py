@@ -55,12 +55,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShelvedBook:
-    """A book as it was kept: the latest snapshot, the events since, and what was last told of it."""
+    """A book as it was kept: the latest snapshot, the events since, and what was last told of it. `unreadable` says why snapshot and
+    events are not here, though they were kept."""
 
     subject: Subject
     snapshot: bytes | None
     events: Sequence[Event]
     vouched: Vouched = NOTHING
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.clock import SystemClock
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.postgres.database import Database, DatabaseSettings
-from support.learning_house import subject_of_mail
+from support.learning_house import House, certified_project, learner, subject_of_mail
 
 pytestmark = pytest.mark.integration
 
@@ -63,3 +63,25 @@ async def test_what_a_book_vouched_for_outlives_it(postgres_database: str) -> No
         shelved = await shelf.load()
         assert [(each.subject, each.vouched) for each in shelved.books] == [(other, Vouched(first_gate=8))]
         assert shelved.ended == {SUBJECT.model: [last]}
+
+
+@pytest.mark.parametrize("kept", ["snapshot", "journal"])
+async def test_what_cannot_be_read_ends_its_book_for_good(postgres_database: str, kept: str) -> None:
+    house = House(certified_project())
+    async with empty_shelf(postgres_database) as (database, shelf):
+        house.shelf = shelf
+        first = learner(house)
+        await first.turn(0)
+        await database.fetch(
+            "UPDATE book SET snapshot = 'x'"
+            if kept == "snapshot"
+            else "INSERT INTO journal (book_no, seq, entry) SELECT book_no, last_seq + 1, 'x' FROM book"
+        )
+        for _ in range(2):
+            # The first one ends it, the second finds nothing to mend.
+            await learner(house).turn(0)
+        rows = await database.fetch("SELECT ended_at IS NULL AS open, first_gate FROM book ORDER BY book_no")
+        assert [tuple(row) for row in rows] == [(False, 1), (True, 2)]
+        facts = await database.fetch("SELECT facts::json ->> 'reason' AS reason FROM transition ORDER BY transition_no")
+        assert len(facts) == 2
+        assert facts[1]["reason"].startswith("the book before cannot be read (ValueError: ")

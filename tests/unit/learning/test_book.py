@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from streamlabel.core.control import GateState
+from streamlabel.gate.storage import pack, unpack
 from streamlabel.learning.rules.book import Book, BookLimits, Step
 from streamlabel.learning.rules.book_storage import dump_book, load_book
 from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered, Routed, Seen, Ticked
@@ -224,5 +225,23 @@ def test_what_is_no_book_or_journal_is_refused() -> None:
     for wrong in (b"", b"x" * 100, pack_events([Ticked(at_ms=1, horizon_ms=1)])):
         with pytest.raises(ValueError, match="not"):
             load_book(wrong, SUBJECT, LIMITS)
-    with pytest.raises(ValueError, match="not"):
-        unpack_events(b"nothing")
+    for wrong in (
+        b"nothing",
+        dump_book(Book(SUBJECT, LIMITS)),
+        pack([{"kind": "Ticked"}], {}),
+        pack([{"kind": "Seen", "at_ms": 1, "record_ids": ["r"], "classes": 3}], {}),
+        pack([1], {}),
+        pack(None, {}),
+        pack([], {"7.coins": np.zeros(1)}),
+        pack([{"kind": "Told", "at_ms": 1, "record_ids": []}], {}),
+    ):
+        with pytest.raises(ValueError):  # noqa: PT011
+            unpack_events(wrong)
+
+
+def test_a_book_of_another_form_is_refused() -> None:
+    tree, arrays = unpack(dump_book(Book(SUBJECT, LIMITS)))
+    load_book(pack(tree, arrays), SUBJECT, LIMITS)
+    for changed in ({"form": 0}, {"form": tree["form"] + 1}, {"suspicions": [1]}, {"times": None}):
+        with pytest.raises(ValueError, match="not a book"):
+            load_book(pack(tree | changed, arrays), SUBJECT, LIMITS)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from streamlabel.core.control import Gate
+from streamlabel.core.control import Gate, GateState
 from streamlabel.core.project import ReviewAllPolicy
 from streamlabel.learning.ports import ShelvedBook
 from streamlabel.learning.rules.book import Book, BookLimits
 from streamlabel.learning.rules.book_storage import dump_book
+from streamlabel.learning.rules.events import Answered
 from streamlabel.learning.rules.gates import moment
 from streamlabel.learning.rules.suspicions import Suspicion, Vouched, folded
 from support.gate_stream import GateStream
@@ -86,6 +88,36 @@ async def test_what_was_kept_when_a_book_ended_is_known_to_the_next_process() ->
     [gate] = told(house)
     assert confirmed(gate)[3] == NOW_MS - 5_000
     assert confirmed(gate)[2] is None, "another version's"
+
+
+@pytest.mark.parametrize("what", ["snapshot", "journal", "an event that does not fit"])
+async def test_a_book_that_cannot_be_read_ends_and_another_begins(what: str) -> None:
+    house = a_house(FIRST)
+    [shelved] = house.shelved
+    wrong = Answered(at_ms=1, record_ids=("r",), classes=np.array([0]), lane=np.zeros(2), passable=np.zeros(2))
+    house.shelved = [
+        {
+            "snapshot": replace(shelved, snapshot=b"of another release"),
+            "journal": replace(shelved, unreadable="journal: of another release"),
+            "an event that does not fit": replace(shelved, events=[wrong]),
+        }[what]
+    ]
+    learning = learner(house)
+    await learning.turn(0)
+    ended, began = house.pages
+    assert (ended.ended, ended.vouched) == (True, FIRST)
+    assert began.began
+    [step] = began.steps
+    assert step.transition.state is GateState.COLD
+    assert step.transition.reason.startswith("the book before cannot be read (ValueError: ")
+    assert "begins anew, and so does the count of certificates" in step.transition.reason
+    [gate] = told(house)
+    assert (gate.state, gate.first_gate, gate.reason) == (GateState.COLD, 8, step.transition.reason)
+    assert confirmed(gate)[3] == NOW_MS - 5_000
+    # Once: what begins then is a book like any other.
+    await learning.turn(0)
+    await learning.put_away()
+    assert [page.ended for page in house.pages].count(True) == 1
 
 
 async def test_a_restart_is_no_new_book() -> None:

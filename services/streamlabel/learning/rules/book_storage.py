@@ -15,6 +15,8 @@ from streamlabel.learning.rules.waiting import Waiting
 
 _ABSENT = -2
 _KEEPER = "keeper"
+# To be raised where what is kept means something else, though it looks the same.
+_FORM = 1
 
 
 def dump_book(book: Book) -> bytes:
@@ -24,6 +26,7 @@ def dump_book(book: Book) -> bytes:
     if records:
         arrays |= _columns(records)
     tree = {
+        "form": _FORM,
         "horizon_ms": book.horizon_ms,
         "reason": book.reason,
         "certified_at_ms": book.certified_at_ms,
@@ -46,6 +49,8 @@ def load_book(packed: bytes, subject: Subject, limits: BookLimits) -> Book:
     tree, arrays = unpack(packed)
     book = Book(subject, limits)
     try:
+        if tree["form"] != _FORM:
+            raise ValueError(f"not a book of this release: its form is {tree['form']}, not {_FORM}")
         book.keeper = load_keeper(arrays[_KEEPER].tobytes())
         book.horizon_ms, book.reason, book.certified_at_ms = tree["horizon_ms"], tree["reason"], tree["certified_at_ms"]
         book.suspicions = [Suspicion(*each) for each in tree["suspicions"]]
@@ -56,7 +61,7 @@ def load_book(packed: bytes, subject: Subject, limits: BookLimits) -> Book:
         book.passes.extend((seen, passed) for seen, passed in tree["passes"])
         for record in _records(tree["record_ids"], arrays, len(subject.class_names)):
             book.room.add(record)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
         raise ValueError(f"not a book: {type(error).__name__} {error}") from error
     return book
 

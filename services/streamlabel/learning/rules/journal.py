@@ -25,14 +25,14 @@ def pack_events(events: Sequence[Event]) -> bytes:
 def unpack_events(packed: bytes) -> list[Event]:
     """What `pack_events` was given; raises ValueError for other bytes."""
     heads, arrays = unpack(packed)
-    own: list[dict[str, Any]] = [{} for _ in heads]
-    for name, array in arrays.items():
-        number, _, part = name.partition(".")
-        own[int(number)][part] = array
     try:
+        own: list[dict[str, Any]] = [{} for _ in heads]
+        for name, array in arrays.items():
+            number, _, part = name.partition(".")
+            own[int(number)][part] = array
         return [_put_together(head, parts) for head, parts in zip(heads, own, strict=True)]
-    except KeyError as error:
-        raise ValueError(f"an event of the journal lacks {error}") from error
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ValueError(f"not an event of the journal: {type(error).__name__} {error}") from error
 
 
 def _taken_apart(event: Event) -> tuple[dict[str, Any], Arrays]:

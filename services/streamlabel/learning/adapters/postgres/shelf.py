@@ -18,7 +18,7 @@ from streamlabel.gate.chain import FIRST
 from streamlabel.learning.adapters.postgres.chain import chained
 from streamlabel.learning.ports import Page, Shelved, ShelvedBook
 from streamlabel.learning.rules.book import Audit
-from streamlabel.learning.rules.events import UNKNOWN_CLASS
+from streamlabel.learning.rules.events import UNKNOWN_CLASS, Event
 from streamlabel.learning.rules.journal import pack_events, unpack_events
 from streamlabel.learning.rules.points import Point
 from streamlabel.learning.rules.subject import Subject
@@ -121,10 +121,7 @@ class PostgresShelf:
         books = []
         for row in await self._database.fetch(_OPEN_BOOKS):
             entries = await self._database.fetch(_JOURNAL, row["book_no"], row["snapshot_seq"])
-            events = [event for entry in entries for event in unpack_events(entry["entry"])]
-            books.append(
-                ShelvedBook(subject=_subject(row), snapshot=row["snapshot"], events=events, vouched=_vouched(row))
-            )
+            books.append(_shelved(row, [entry["entry"] for entry in entries]))
         ended: defaultdict[tuple[str, str, int], list[Vouched]] = defaultdict(list)
         for row in await self._database.fetch(_ENDED_BOOKS):
             ended[row["project"], row["model_name"], row["model_version"]].append(_vouched(row))
@@ -192,6 +189,19 @@ class PostgresShelf:
         if page.point is not None:
             await connection.execute(_ADD_POINT, project, _moment(page.point.at_ms), point_text(page.point))
         return page.gate is not None
+
+
+def _shelved(row: asyncpg.Record, entries: Sequence[bytes]) -> ShelvedBook:
+    events: list[Event] = []
+    unreadable = ""
+    try:
+        for entry in entries:
+            events += unpack_events(entry)
+    except ValueError as error:
+        events, unreadable = [], f"journal: {error}"
+    return ShelvedBook(
+        subject=_subject(row), snapshot=row["snapshot"], events=events, vouched=_vouched(row), unreadable=unreadable
+    )
 
 
 async def _chain(connection: Connection, page: Page) -> None:
