@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from streamlabel.core.control import GateState
+from streamlabel.gate.binomial import p_value
 from streamlabel.gate.keeper import Keeper, Transition
 from streamlabel.gate.policy import GatePolicy
 from streamlabel.gate.sample import NOT_ASKED, Rows, Sample
@@ -203,6 +204,30 @@ def test_a_sample_keeps_the_latest_and_gives_back_the_rest() -> None:
     assert len(sample) == 4
     sample.forget_before(100)
     assert sample.rows() is None
+
+
+def test_evidence_that_may_be_looked_at_at_any_time_begins_anew_with_each_scorer(life: Life) -> None:
+    keeper, tests_by_fit = life.keeper, dict[int, int]()
+    while life.place < 8000:
+        life.live(25)
+        tests_by_fit[keeper.fits] = keeper.ledger.anytime_tests
+    assert life.states() == [GateState.CERTIFIED] * len(life.states())
+    tested = [count for count in tests_by_fit.values() if count]
+    assert len(tested) >= 3
+    assert len(set(tested)) == len(tested), "a scorer's e-process went on under another scorer"
+
+
+def test_a_certificate_of_a_look_was_tested_at_the_looks_part_of_delta(life: Life) -> None:
+    found, keeper = set[float](), life.keeper
+    exact = POLICY.delta * POLICY.exact_share
+    while life.place < 8000:
+        life.live(25)
+        known = keeper.certificate
+        if known is not None and known.bound < POLICY.alpha:
+            # The level that this bound belongs to.
+            found.add(round(float(p_value(known.errors, known.count, known.bound)), 6))
+    assert found
+    assert found <= {round(exact, 6), round(exact / 2, 6)}
 
 
 def test_where_people_answer_nothing_but_calibration_half_of_it_teaches() -> None:
