@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from streamlabel.gate.e_process import log_e_value
 from streamlabel.gate.expansion import Expansion
 from streamlabel.gate.sequence import Grid, Tally
