@@ -80,13 +80,17 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
             ),
             Panel(
                 title="Leases",
-                help="Tasks in people's hands, and how many an hour ran out unanswered.",
+                help="Tasks in people's hands, how many an hour ran out unanswered, and tasks with a vote that want another's.",
                 unit="short",
                 queries=[
                     Query(f"max by (project) (streamlabel_leases_active{{{PROJECT}}})", "{{project}} active"),
                     Query(
                         f"sum by (project) (increase(streamlabel_leases_expired_total{{{PROJECT}}}[1h]))",
                         "{{project}} expired in 1 h",
+                    ),
+                    Query(
+                        f"max by (project) (streamlabel_label_queue_begun{{{PROJECT}}})",
+                        "{{project}} wait for another person",
                     ),
                 ],
             ),

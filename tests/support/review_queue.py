@@ -101,12 +101,16 @@ class Tally:
 
     granted: dict[str, int] = field(default_factory=dict)
     answers: list[tuple[str, AnnotationStatus, float]] = field(default_factory=list)
+    labelled_in: list[str] = field(default_factory=list)
 
     def leased(self, project: str, count: int) -> None:
         self.granted[project] = self.granted.get(project, 0) + count
 
     def answered(self, project: str, status: AnnotationStatus, took_s: float) -> None:
         self.answers.append((project, status, took_s))
+
+    def labelled(self, project: str) -> None:
+        self.labelled_in.append(project)
 
 
 @dataclass

@@ -28,8 +28,9 @@ class ExtendedLeases:
 class AnnotationStatus(Enum):
     """What became of an answer.
 
-    ACCEPTED: it is the label. DUPLICATE: this annotation_id was accepted before, nothing changed. SUPERSEDED: somebody
-    else's lease or answer came first; it is kept as a second opinion. REJECTED: it can never be accepted, and is not kept.
+    ACCEPTED: it is the label, or one of the votes of which the label is made. DUPLICATE: this annotation_id was accepted
+    before, nothing changed. SUPERSEDED: somebody else's lease or answer came first, or another answer of the same person; it
+    is kept as a second opinion. REJECTED: it can never be accepted, and is not kept.
     """
 
     ACCEPTED = "accepted"
@@ -59,12 +60,14 @@ class UndoneAnnotation:
 class QueueStats:
     """How much of one project waits for people, since when, and how fast it goes.
 
-    `open_tasks` wait for a person (leased ones not counted); `answered_tasks` have a label, published or on its way;
-    `oldest_at` is when the longest waiting open task arrived.
+    `open_tasks` wait for a person (leased ones not counted), `begun_tasks` of them for another person than those who have
+    voted on them; `answered_tasks` have a label, published or on its way; `oldest_at` is when the longest waiting open task
+    arrived.
     """
 
     project: str
     open_tasks: int = 0
+    begun_tasks: int = 0
     leased_tasks: int = 0
     answered_tasks: int = 0
     oldest_at: datetime | None = None

@@ -248,6 +248,8 @@ class ReviewDesk:
         if finding.standing is not None:
             took_s = annotation.think_time_ms / 1000 or finding.standing.held_s
             self._observer.answered(finding.standing.lineage.key.project, verdict.status, took_s)
+            if verdict.label is not None:
+                self._observer.labelled(verdict.label.key.project)
         return _result(annotation, verdict)
 
     def _wanted(self, project: str) -> Sequence[str]:

@@ -147,7 +147,10 @@ class Leases(Protocol):
     """Who has which task. Time is the store's own."""
 
     async def claim(self, annotator: str, projects: Sequence[str], max_tasks: int, lease_s: float) -> Sequence[Claim]:
-        """Up to `max_tasks` ready tasks of these projects, most urgent first: by purpose, priority, age."""
+        """Up to `max_tasks` tasks of these projects: those that want another vote than the annotator's, then ready ones.
+
+        Each most urgent first: by purpose, priority, age.
+        """
         ...
 
     async def extend(self, grants: Sequence[Grant], lease_s: float) -> Mapping[Grant, tuple[str, datetime]]:
@@ -155,7 +158,7 @@ class Leases(Protocol):
         ...
 
     async def release(self, grants: Sequence[Grant]) -> int:
-        """Make the tasks of grants that still hold ready; returns how many."""
+        """Make the tasks of grants that still hold ready, or begun where they have votes; returns how many."""
         ...
 
 
@@ -167,7 +170,7 @@ class Answers(Protocol):
         ...
 
     async def settle(self, annotator: str, settlements: Sequence[Settlement]) -> frozenset[str]:
-        """Keep each answer and send its label on its way, all in one transaction, where its task still stands as found.
+        """Keep each answer and send the label that it makes on its way, in one transaction, where its task still stands as found.
 
         Returns the annotation_ids that were kept: about the others, look again. At most one settlement per task.
         """
@@ -182,7 +185,8 @@ class PastAnswers(Protocol):
     async def take_back(self, annotator: str, past: PastAnswer, lease_s: float) -> Claim | None:
         """Retract the answer and lease its task to the annotator, in one transaction; None if the task changed meanwhile.
 
-        A label that is not published yet is withdrawn with it; one that is out stays until the next answer supersedes it.
+        A label that rests on it and is not published yet is withdrawn with it; one that is out stays until the next label of the
+        task supersedes it.
         """
         ...
 
@@ -226,3 +230,5 @@ class Observer(Protocol):
     def leased(self, project: str, count: int) -> None: ...
 
     def answered(self, project: str, status: AnnotationStatus, took_s: float) -> None: ...
+
+    def labelled(self, project: str) -> None: ...

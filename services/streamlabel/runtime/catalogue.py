@@ -163,6 +163,12 @@ _DECISION: Sequence[MetricSpec] = (
 
 _PEOPLE: Sequence[MetricSpec] = (
     _gauge("streamlabel_label_queue_depth", "Tasks that wait for a person.", REVIEW, "project", "purpose"),
+    _gauge(
+        "streamlabel_label_queue_begun",
+        "Tasks with a vote that wait for another person.",
+        REVIEW,
+        "project",
+    ),
     _gauge("streamlabel_label_queue_oldest_seconds", "Age of the task that has waited longest.", REVIEW, "project"),
     _gauge("streamlabel_leases_active", "Tasks in a person's hands now.", REVIEW, "project"),
     _counter("streamlabel_leases_granted_total", "Tasks handed to people.", REVIEW, "project"),

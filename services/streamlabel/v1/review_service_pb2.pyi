@@ -144,17 +144,19 @@ class GetQueueStatsResponse(_message.Message):
     def __init__(self, queues: _Optional[_Iterable[_Union[QueueStats, _Mapping]]] = ...) -> None: ...
 
 class QueueStats(_message.Message):
-    __slots__ = ("project", "open_tasks", "leased_tasks", "answered_tasks", "oldest_at", "answers_per_minute")
+    __slots__ = ("project", "open_tasks", "leased_tasks", "answered_tasks", "oldest_at", "answers_per_minute", "begun_tasks")
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     OPEN_TASKS_FIELD_NUMBER: _ClassVar[int]
     LEASED_TASKS_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_TASKS_FIELD_NUMBER: _ClassVar[int]
     OLDEST_AT_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    BEGUN_TASKS_FIELD_NUMBER: _ClassVar[int]
     project: str
     open_tasks: int
     leased_tasks: int
     answered_tasks: int
     oldest_at: _timestamp_pb2.Timestamp
     answers_per_minute: float
-    def __init__(self, project: _Optional[str] = ..., open_tasks: _Optional[int] = ..., leased_tasks: _Optional[int] = ..., answered_tasks: _Optional[int] = ..., oldest_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., answers_per_minute: _Optional[float] = ...) -> None: ...
+    begun_tasks: int
+    def __init__(self, project: _Optional[str] = ..., open_tasks: _Optional[int] = ..., leased_tasks: _Optional[int] = ..., answered_tasks: _Optional[int] = ..., oldest_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., answers_per_minute: _Optional[float] = ..., begun_tasks: _Optional[int] = ...) -> None: ...

@@ -120,6 +120,7 @@ def queue_to_message(queue: QueueStats) -> review_service_pb2.QueueStats:
     message = review_service_pb2.QueueStats(
         project=queue.project,
         open_tasks=queue.open_tasks,
+        begun_tasks=queue.begun_tasks,
         leased_tasks=queue.leased_tasks,
         answered_tasks=queue.answered_tasks,
         answers_per_minute=queue.answers_per_minute,
@@ -134,6 +135,7 @@ def queue_from_message(message: review_service_pb2.QueueStats) -> QueueStats:
     return QueueStats(
         project=message.project,
         open_tasks=message.open_tasks,
+        begun_tasks=message.begun_tasks,
         leased_tasks=message.leased_tasks,
         answered_tasks=message.answered_tasks,
         oldest_at=from_timestamp(message.oldest_at) if message.HasField("oldest_at") else None,

@@ -13,7 +13,7 @@ from streamlabel.core.desk import AnnotationStatus
 from streamlabel.core.review import Annotation
 from streamlabel.errors import TransientError
 from streamlabel.local.servers import EmbeddedServers
-from streamlabel.review.adapters.postgres import answers, leases
+from streamlabel.review.adapters.postgres import answers, board, leases, past_answers
 from streamlabel.review.adapters.postgres.schema import seal_key
 from streamlabel.runtime.postgres.migrations import migrations
 from support.review_queue import database_of, review_queue, task
@@ -103,14 +103,19 @@ async def test_the_plans_of_a_fresh_and_of_a_full_table_go_by_the_index(postgres
         for sql, index in (
             (leases._CLAIM_IN_PROJECT, "task_ready_in_project"),
             (leases._CLAIM_ANYWHERE, "task_ready_anywhere"),
+            (leases._MAY_VOTE, "task_begun"),
+            (leases._CLAIM_BEGUN, "task_begun"),
             (leases._EXPIRE, "task_leased"),
             (answers._LOOK, "annotation_pkey"),
             (answers._SETTLE, "task_pkey"),
+            (answers._SETTLE_VOTES, "task_pkey"),
+            (past_answers._TAKE_BACK_VOTE, "task_pkey"),
+            (board._BEGUN, "task_begun"),
         ):
             async with queue.database.transaction() as connection:
                 await connection.execute(f"PREPARE p AS {sql}")
                 parameters = ", ".join(["NULL"] * len(set(re.findall(r"\$\d+", sql))))
-                rows = await connection.fetch(f"EXPLAIN EXECUTE p({parameters})")
+                rows = await connection.fetch(f"EXPLAIN EXECUTE p({parameters})" if parameters else f"EXPLAIN {sql}")
                 await connection.execute("DEALLOCATE p")
             plan = "\n".join(row[0] for row in rows)
             assert index in plan

@@ -74,7 +74,7 @@ async def test_what_cannot_be_a_task_is_a_dead_letter_and_the_rest_goes_on(postg
             b"\xff foreign",
             task("r2", project="nobody"),
             task("taken", text="second"),
-            task("r3", needed_votes=3),
+            task("r3", needed_votes=6),
             task("r4", text="one"),
             task("r4", text="two"),
             task("r5"),

@@ -9,6 +9,7 @@ import pytest
 
 from streamlabel.core.decision import Purpose
 from streamlabel.core.desk import AnnotationStatus
+from streamlabel.core.label import Vote
 from streamlabel.core.review import Annotation
 from streamlabel.errors import InvalidMessageError
 from streamlabel.review.rules.admission import admit, conflicting
@@ -17,6 +18,7 @@ from streamlabel.review.rules.order import PURPOSE_OF_RANK, PURPOSE_RANK
 from streamlabel.review.rules.showing import as_shown
 from streamlabel.review.rules.tokens import Grant
 from streamlabel.review.rules.undoing import PastAnswer, Undoability, undoability
+from streamlabel.review.rules.votes import MAX_VOTES
 from support.nouns import text_project
 from support.review_queue import task
 
@@ -94,6 +96,33 @@ def test_the_label_says_how_it_came_about() -> None:
     assert (label.labelled_at, label.ingested_at, label.event_at) == (NOW, NOW, None)
 
 
+def test_several_votes_make_a_label_once_they_agree() -> None:
+    ann, bob, cat = (
+        Vote(annotator=name, class_name=said) for name, said in (("ann", "spam"), ("bob", "ham"), ("cat", "ham"))
+    )
+    first = verdict(needed_votes=2)
+    assert (first.status, first.label, first.detail) == (AnnotationStatus.ACCEPTED, None, "")
+    assert verdict(needed_votes=2, state=TaskState.BEGUN, votes=(bob,)).label is None
+    label = verdict(needed_votes=2, state=TaskState.BEGUN, votes=(bob, cat), revision=1).label
+    assert label is not None
+    assert (label.class_name, label.votes, label.revision) == ("ham", (bob, cat, ann), 2)
+    assert label.annotators == ("bob", "cat", "ann")
+
+
+def test_nobody_votes_twice() -> None:
+    again = verdict(needed_votes=3, state=TaskState.BEGUN, votes=(Vote(annotator="ann", class_name="ham"),))
+    assert (again.status, again.label) == (AnnotationStatus.SUPERSEDED, None)
+    assert "has answered the task before" in again.detail
+
+
+def test_a_vote_for_a_class_that_is_gone_counts_for_nothing() -> None:
+    gone, ham = Vote(annotator="bob", class_name="eggs"), Vote(annotator="cat", class_name="spam")
+    assert verdict(needed_votes=2, votes=(gone,)).label is None
+    label = verdict(needed_votes=2, votes=(gone, ham)).label
+    assert label is not None
+    assert label.annotators == ("cat", "ann")
+
+
 def test_what_was_handed_in_before_changes_nothing() -> None:
     assert verdict(kept=KEPT, state=TaskState.ANSWERED).status is AnnotationStatus.DUPLICATE
     assert verdict(kept=KEPT).status is AnnotationStatus.DUPLICATE
@@ -138,6 +167,10 @@ PAST = PastAnswer(
         ({"status": AnnotationStatus.SUPERSEDED}, Undoability.NEVER),
         ({"is_current": False}, Undoability.NEVER),
         ({"state": TaskState.LEASED}, Undoability.NEVER),
+        ({"state": TaskState.BEGUN, "is_vote": True}, Undoability.NOW),
+        ({"state": TaskState.ANSWERED, "is_vote": True}, Undoability.NOW),
+        ({"state": TaskState.LEASED, "is_vote": True}, Undoability.NOW),  # The other's lease ran out.
+        ({"state": TaskState.LEASED, "is_vote": True, "held_by_another": True}, Undoability.NEVER),
         (
             {"undone_under": 3, "fencing_token": 3, "held_by_annotator": True, "state": TaskState.LEASED},
             Undoability.DONE,
@@ -160,11 +193,12 @@ def test_what_can_be_taken_back(change: dict[str, object], expected: Undoability
 
 def test_only_tasks_that_somebody_could_answer_come_in() -> None:
     admit(TASK, b"mail/r1", PROJECT)
+    admit(replace(TASK, needed_votes=MAX_VOTES), b"mail/r1", PROJECT)
     for spoiled, key, project, reason in (
         (TASK, b"mail/r2", PROJECT, "MALFORMED"),
         (replace(TASK, model_name="m\x00"), b"mail/r1", PROJECT, "MALFORMED"),
         (TASK, b"mail/r1", None, "UNKNOWN_PROJECT"),
-        (replace(TASK, needed_votes=2), b"mail/r1", PROJECT, "UNSUPPORTED_VOTES"),
+        (replace(TASK, needed_votes=6), b"mail/r1", PROJECT, "UNSUPPORTED_VOTES"),
     ):
         with pytest.raises(InvalidMessageError) as refused:
             admit(spoiled, key, project)
@@ -179,8 +213,10 @@ def test_every_purpose_has_its_place_and_calibration_the_first() -> None:
 
 
 def test_a_blind_task_is_shown_blind() -> None:
-    blind = task("r1", blind=True)
+    blind = task("r1", blind=True, needed_votes=2)
+    blind = replace(blind, decision=replace(blind.decision, needed_votes=2))
     shown = as_shown(blind)
+    assert (shown.needed_votes, shown.decision.needed_votes) == (1, 1)
     assert (shown.decision.score, shown.decision.threshold, shown.model_name, shown.model_version) == (0, 0, "", 0)
     assert shown.record == blind.record
     assert as_shown(TASK) is TASK

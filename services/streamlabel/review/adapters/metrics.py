@@ -18,8 +18,11 @@ class DeskMetrics:
         self._metrics.counter("streamlabel_leases_granted_total", project=project).inc(count)
 
     def answered(self, project: str, status: AnnotationStatus, took_s: float) -> None:
-        """An answer came in; only an accepted one says how long people take, and makes a label."""
+        """An answer came in; only an accepted one says how long people take."""
         self._metrics.counter("streamlabel_answers_total", project=project, outcome=status.value).inc()
         if status is AnnotationStatus.ACCEPTED:
             self._metrics.histogram("streamlabel_review_task_seconds", project=project).observe(took_s)
-            self._metrics.counter("streamlabel_labels_total", project=project, source=LabelSource.HUMAN.value).inc()
+
+    def labelled(self, project: str) -> None:
+        """An answer made a label."""
+        self._metrics.counter("streamlabel_labels_total", project=project, source=LabelSource.HUMAN.value).inc()

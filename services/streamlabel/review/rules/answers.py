@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -9,10 +10,11 @@ from enum import Enum
 from streamlabel.core.decision import Decision
 from streamlabel.core.desk import AnnotationStatus
 from streamlabel.core.identity import RecordKey
-from streamlabel.core.label import Label, LabelSource
+from streamlabel.core.label import Label, LabelSource, Vote
 from streamlabel.core.project import Project
 from streamlabel.core.review import Annotation
 from streamlabel.review.rules.tokens import Grant
+from streamlabel.review.rules.votes import verdict
 
 
 class TaskState(Enum):
@@ -21,11 +23,15 @@ class TaskState(Enum):
     READY ──claim──▶ LEASED ──answer──▶ ANSWERED
       ▲                │ ▲                  │
       └─expiry,release─┘ └───────undo───────┘
+
+    An answer to a task that wants several is a vote. While votes are wanted the task is BEGUN instead: READY, but not for those who
+    have voted on it. People answer it one after the other: a task is in one person's hands at most.
     """
 
     READY = "ready"
     LEASED = "leased"
     ANSWERED = "answered"
+    BEGUN = "begun"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +52,7 @@ class Standing:
     """How a task stands, all of it read at once at `seen_at` by the store's clock.
 
     `fencing_token` is that of the latest lease; `lease_holds`: somebody else has it now; `revision` is that of the latest label.
+    `votes` are those that were not taken back, in the order in which they were given; none where one answer is wanted.
     """
 
     ticket: int
@@ -57,6 +64,8 @@ class Standing:
     lineage: Lineage
     seen_at: datetime
     held_s: float = 0.0
+    needed_votes: int = 1
+    votes: tuple[Vote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +79,10 @@ class KeptAnnotation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What becomes of an answer; `label` is there exactly when it is accepted. REJECTED and DUPLICATE are not stored."""
+    """What becomes of an answer. REJECTED and DUPLICATE are not stored.
+
+    `label` is there exactly when the answer is accepted and no further vote is wanted.
+    """
 
     status: AnnotationStatus
     detail: str = ""
@@ -89,7 +101,8 @@ def judge(
     """The one decision about an answer whose lease token was real.
 
     The current lease may always answer. An older one may while nobody else holds and nobody has answered the task: work
-    that a person has done is not thrown away because a lease ran out, and nobody else's work is overwritten by it.
+    that a person has done is not thrown away because a lease ran out, and nobody else's work is overwritten by it. Nobody
+    votes twice on a task.
     """
     if kept is not None:
         return _again(annotation, grant, kept)
@@ -109,13 +122,20 @@ def judge(
         return Verdict(status=AnnotationStatus.SUPERSEDED, detail="the task was answered before")
     if standing.lease_holds and standing.fencing_token != grant.fencing_token:
         return Verdict(status=AnnotationStatus.SUPERSEDED, detail="the lease ran out and a later one holds the task")
+    if any(vote.annotator == annotator for vote in standing.votes):
+        return Verdict(status=AnnotationStatus.SUPERSEDED, detail="this annotator has answered the task before")
+    # A vote for a class that the project has given up since counts for nothing: a label is of one taxonomy.
+    votes = [vote for vote in standing.votes if vote.class_name in project.taxonomy.names]
+    votes.append(Vote(annotator=annotator, class_name=annotation.class_name))
+    class_name = verdict(votes, standing.needed_votes)
     return Verdict(
-        status=AnnotationStatus.ACCEPTED, label=human_label(annotation.class_name, annotator, standing, project)
+        status=AnnotationStatus.ACCEPTED,
+        label=human_label(class_name, votes, standing, project) if class_name else None,
     )
 
 
-def human_label(class_name: str, annotator: str, standing: Standing, project: Project) -> Label:
-    """The label that this answer makes, one revision above the latest."""
+def human_label(class_name: str, votes: Sequence[Vote], standing: Standing, project: Project) -> Label:
+    """The label that these answers make, one revision above the latest."""
     lineage = standing.lineage
     return Label(
         key=lineage.key,
@@ -126,7 +146,8 @@ def human_label(class_name: str, annotator: str, standing: Standing, project: Pr
         decision=lineage.decision,
         model_name=lineage.model_name,
         model_version=lineage.model_version,
-        annotators=(annotator,),
+        annotators=tuple(vote.annotator for vote in votes),
+        votes=tuple(votes) if standing.needed_votes > 1 else (),
         project_version=project.version,
         taxonomy_version=project.taxonomy.version,
         content_hash=lineage.content_hash,

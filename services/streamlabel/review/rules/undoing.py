@@ -13,8 +13,9 @@ from streamlabel.review.rules.answers import TaskState
 class PastAnswer:
     """An answer as it is kept, and how its task stands now.
 
-    `is_current`: no later answer has replaced it. `undone_under`: the fencing token of the lease that its undo gave, or
-    None while it stands. `fencing_token` and `held_by_annotator` are of the task's latest lease.
+    `is_current`: no later answer has replaced it; a vote, one answer of several, is never replaced. `undone_under`: the
+    fencing token of the lease that its undo gave, or None while it stands. `fencing_token`, `held_by_annotator` and
+    `held_by_another` are of the task's latest lease.
     """
 
     annotation_id: str
@@ -26,10 +27,12 @@ class PastAnswer:
     held_by_annotator: bool
     is_current: bool
     undone_under: int | None
+    held_by_another: bool = False
+    is_vote: bool = False
 
 
 class Undoability(Enum):
-    """Whether an answer can be taken back: now, or it was already and the lease of that undo still holds, or not."""
+    """Whether an answer can be taken back: now, or it was already and the lease of that undo still holds, or not as things stand."""
 
     NOW = "now"
     DONE = "done"
@@ -44,6 +47,8 @@ def undoability(past: PastAnswer) -> tuple[Undoability, str]:
         if past.held_by_annotator and past.undone_under == past.fencing_token:
             return Undoability.DONE, ""
         return Undoability.NEVER, "the answer was taken back before, and the lease for another one is gone"
-    if past.state is not TaskState.ANSWERED or not past.is_current:
+    if not past.is_current or (past.state is not TaskState.ANSWERED and not past.is_vote):
         return Undoability.NEVER, "a later answer has replaced this one"
+    if past.held_by_another:
+        return Undoability.NEVER, "another person has the task in hand; the answer can be taken back once they are done"
     return Undoability.NOW, ""

@@ -12,6 +12,8 @@ import asyncpg
 
 from streamlabel.core.desk import AnnotationStatus
 from streamlabel.core.identity import RecordKey
+from streamlabel.core.label import Vote
+from streamlabel.review.adapters.postgres.bell import ready_channel
 from streamlabel.review.adapters.postgres.gathering import Gathering
 from streamlabel.review.ports import Finding, Question, Settlement
 from streamlabel.review.rules.answers import KeptAnnotation, Lineage, Standing, TaskState
@@ -22,7 +24,7 @@ from streamlabel.wire import decisions, labels
 from streamlabel.wire.headers import ingested_at
 
 STATE_NUMBER: Mapping[TaskState, int] = MappingProxyType(
-    {TaskState.READY: 0, TaskState.LEASED: 1, TaskState.ANSWERED: 2}
+    {TaskState.READY: 0, TaskState.LEASED: 1, TaskState.ANSWERED: 2, TaskState.BEGUN: 3}
 )
 STATE_OF_NUMBER: Mapping[int, TaskState] = MappingProxyType({number: state for state, number in STATE_NUMBER.items()})
 STATUS_NUMBER: Mapping[AnnotationStatus, int] = MappingProxyType(
@@ -38,6 +40,7 @@ SELECT
     state = 1 AND lease_until > clock_timestamp() AND lease_owner <> asked.annotator AS lease_holds,
     coalesce(extract(epoch FROM clock_timestamp() - leased_at), 0)::double precision AS held_s,
     clock_timestamp() AS seen_at,
+    needed_votes, voters, voted_classes,
     task.project, record_id, decision, content_hash, model_name, model_version, event_at, headers,
     annotation.ticket AS kept_ticket, annotation.class_name AS kept_class_name, annotation.status AS kept_status
 FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS asked (annotator, annotation_id, ticket, place)
@@ -50,13 +53,13 @@ ORDER BY place
 
 # The row lock is taken on what the task is now; where that is not what was found, the row drops out and nothing of that
 # answer is written. The insert is the second guard: of two equal submits at once only one gets past it.
-_SETTLE = """
+_SETTLE_ANY = """
 WITH given AS (
     SELECT * FROM unnest(
-        $2::bigint[], $3::smallint[], $4::integer[], $5::timestamptz[], $6::integer[],
-        $7::text[], $8::text[], $9::text[], $10::smallint[], $11::bigint[], $12::bytea[]
+        $2::bigint[], $3::smallint[], $4::integer[], $5::timestamptz[], $6::integer[], $7::integer[],
+        $8::text[], $9::text[], $10::text[], $11::smallint[], $12::bigint[], $13::bytea[]
     ) AS columns_given (
-        ticket, state, fencing_token, lease_until, revision,
+        ticket, state, fencing_token, lease_until, revision, voter_count,
         annotator, annotation_id, class_name, status, think_time_ms, label
     )
 ), locked AS MATERIALIZED (
@@ -65,6 +68,7 @@ WITH given AS (
         SELECT project, record_id, partition_no, headers FROM task
         WHERE ticket = given.ticket AND state = given.state AND fencing_token = given.fencing_token
             AND revision = given.revision AND lease_until IS NOT DISTINCT FROM given.lease_until
+            AND coalesce(cardinality(voters), 0) = given.voter_count
         LIMIT 1 FOR UPDATE
     ) AS task
 ), numbered AS MATERIALIZED (
@@ -80,20 +84,43 @@ WITH given AS (
     ON CONFLICT (annotator, annotation_id) DO NOTHING
     RETURNING ticket
 ), accepted AS MATERIALIZED (
-    SELECT numbered.* FROM numbered JOIN kept USING (ticket) WHERE label IS NOT NULL
-), answered AS (
-    UPDATE task SET
-        state = 2, votes = votes + 1, revision = revision + 1,
-        lease_owner = NULL, leased_at = NULL, lease_until = NULL
-    WHERE ticket = ANY (ARRAY (SELECT ticket FROM accepted))
+    SELECT numbered.* FROM numbered JOIN kept USING (ticket) WHERE status = 1
+), answered AS ({answered}
 ), sent AS (
     INSERT INTO outbox (outbox_no, topic, partition_no, key, value, headers, project, revision)
     SELECT outbox_no, $1, partition_no, convert_to(project || '/' || record_id, 'UTF8'), label,
         headers, project, new_revision
-    FROM accepted
+    FROM accepted WHERE label IS NOT NULL
 )
-SELECT ticket FROM kept
 """
+_SETTLE = (
+    _SETTLE_ANY.format(
+        answered="""
+    UPDATE task SET
+        state = 2, votes = votes + 1, revision = revision + 1,
+        lease_owner = NULL, leased_at = NULL, lease_until = NULL
+    WHERE ticket = ANY (ARRAY (SELECT ticket FROM accepted))"""
+    )
+    + "SELECT ticket FROM kept"
+)
+# Of tasks that want several votes. Whoever waits is called where another vote is wanted, and so many that one of them has not voted.
+_SETTLE_VOTES = (
+    _SETTLE_ANY.format(
+        answered="""
+    UPDATE task SET
+        state = CASE WHEN label IS NULL THEN 3 ELSE 2 END,
+        votes = task.votes + 1, revision = coalesce(new_revision, task.revision), label_no = accepted.outbox_no,
+        voters = array_append(voters, annotator), voted_classes = array_append(voted_classes, class_name),
+        lease_owner = NULL, leased_at = NULL, lease_until = NULL
+    FROM accepted
+    WHERE task.ticket = ANY (ARRAY (SELECT ticket FROM accepted)) AND task.ticket = accepted.ticket
+    RETURNING task.ticket, task.project, task.state, task.votes"""
+    )
+    + """
+SELECT ticket, CASE WHEN state = 3 THEN pg_notify($14, project || ':' || (votes + 1)) END
+FROM kept LEFT JOIN answered USING (ticket)
+"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +158,7 @@ class PostgresAnswers:
         return await self._looks.ask(_Asked(annotator, questions))
 
     async def settle(self, annotator: str, settlements: Sequence[Settlement]) -> frozenset[str]:
-        """One statement, one transaction; shared with others who settle now."""
+        """One statement, one transaction; shared with others who settle now. Votes have a statement of their own."""
         return await self._settlements.ask(_Settled(annotator, settlements))
 
     async def _look_all(self, group: Sequence[_Asked]) -> Sequence[Sequence[Finding]]:
@@ -152,15 +179,23 @@ class PostgresAnswers:
         for one in group:
             for settlement in one.settlements:
                 chosen.setdefault(settlement.standing.ticket, (one.annotator, settlement))
-        rows = [_row(*chosen[ticket]) for ticket in sorted(chosen)]
-        columns: list[list[Any]] = list(map(list, zip(*rows, strict=True)))
-        done = {row["ticket"] for row in await self._database.fetch(_SETTLE, self._labels_topic, *columns)}
+        ordered = [chosen[ticket] for ticket in sorted(chosen)]
+        alone = [_row(*each) for each in ordered if each[1].standing.needed_votes == 1]
+        votes = [_row(*each) for each in ordered if each[1].standing.needed_votes > 1]
+        done = await self._write(_SETTLE, alone) if alone else set()
+        if votes:
+            done |= await self._write(_SETTLE_VOTES, votes, ready_channel(self._database.schema))
         kept = {id(settlement) for ticket, (_, settlement) in chosen.items() if ticket in done}
         if any(chosen[ticket][1].verdict.label for ticket in done):
             self._on_label()
         return [
             frozenset(each.annotation.annotation_id for each in one.settlements if id(each) in kept) for one in group
         ]
+
+    async def _write(self, sql: str, rows: Sequence[tuple[Any, ...]], *more: object) -> set[int]:
+        """The tickets whose answers were kept."""
+        columns = map(list, zip(*rows, strict=True))
+        return {row["ticket"] for row in await self._database.fetch(sql, self._labels_topic, *columns, *more)}
 
 
 def _row(annotator: str, settlement: Settlement) -> tuple[Any, ...]:
@@ -171,6 +206,7 @@ def _row(annotator: str, settlement: Settlement) -> tuple[Any, ...]:
         standing.fencing_token,
         standing.lease_until,
         standing.revision,
+        len(standing.votes),
         annotator,
         annotation.annotation_id,
         annotation.class_name,
@@ -199,6 +235,11 @@ def _standing(row: asyncpg.Record) -> Standing:
         lease_holds=row["lease_holds"],
         lease_until=row["lease_until"],
         revision=row["revision"],
+        needed_votes=row["needed_votes"],
+        votes=tuple(
+            Vote(annotator=voter, class_name=class_name)
+            for voter, class_name in zip(row["voters"] or (), row["voted_classes"] or (), strict=True)
+        ),
         seen_at=row["seen_at"],
         held_s=row["held_s"],
         lineage=Lineage(

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import asyncpg
+
 from streamlabel.core.decision import Purpose
 from streamlabel.core.desk import QueueStats
 from streamlabel.review.rules.order import PURPOSE_OF_RANK
@@ -18,6 +20,7 @@ _READY = """
 SELECT project, purpose_rank, count(*) AS tasks, min(arrived_at) AS oldest_at FROM task WHERE state = 0
 GROUP BY project, purpose_rank
 """
+_BEGUN = _READY.replace("state = 0", "state = 3")
 _LEASED = "SELECT project, count(*) AS tasks FROM task WHERE state = 1 GROUP BY project"
 _LABELLED = """
 SELECT project, sum(labelled)::bigint AS labelled FROM (
@@ -37,13 +40,20 @@ _COST_SHARE = 0.05
 
 @dataclass(slots=True)
 class ProjectQueue:
-    """The queue of one project."""
+    """The queue of one project; `begun` are those of the waiting that want another person's vote."""
 
     waiting: dict[Purpose, int] = field(default_factory=dict)
+    begun: int = 0
     oldest_at: datetime | None = None
     leased: int = 0
     labelled: int = 0
     answers_per_minute: float = 0.0
+
+    def add(self, row: asyncpg.Record) -> None:
+        """Count the tasks of one purpose that wait."""
+        purpose = PURPOSE_OF_RANK[row["purpose_rank"]]
+        self.waiting[purpose] = self.waiting.get(purpose, 0) + row["tasks"]
+        self.oldest_at = min(filter(None, (self.oldest_at, row["oldest_at"])))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +86,7 @@ class PostgresBoard:
             QueueStats(
                 project=name,
                 open_tasks=sum(queue.waiting.values()),
+                begun_tasks=queue.begun,
                 leased_tasks=queue.leased,
                 answered_tasks=queue.labelled,
                 oldest_at=queue.oldest_at,
@@ -102,9 +113,10 @@ class PostgresBoard:
             return projects.setdefault(name, ProjectQueue())
 
         for row in await self._database.fetch(_READY):
-            found = queue(row["project"])
-            found.waiting[PURPOSE_OF_RANK[row["purpose_rank"]]] = row["tasks"]
-            found.oldest_at = min(filter(None, (found.oldest_at, row["oldest_at"])))
+            queue(row["project"]).add(row)
+        for row in await self._database.fetch(_BEGUN):
+            queue(row["project"]).add(row)
+            queue(row["project"]).begun += row["tasks"]
         for row in await self._database.fetch(_LEASED):
             queue(row["project"]).leased = row["tasks"]
         for row in await self._database.fetch(_LABELLED):

@@ -14,7 +14,9 @@ _FIND = """
 SELECT
     annotation_id, task.ticket, class_name, status, state, task.fencing_token, undone_under,
     state = 1 AND lease_owner = $1 AND lease_until > clock_timestamp() AS held,
-    annotation.revision IS NOT DISTINCT FROM task.revision AS is_current
+    state = 1 AND lease_owner <> $1 AND lease_until > clock_timestamp() AS held_by_another,
+    needed_votes > 1 AS is_vote,
+    needed_votes > 1 OR annotation.revision IS NOT DISTINCT FROM task.revision AS is_current
 FROM annotation JOIN task USING (ticket)
 WHERE annotator = $1 AND annotation_id = $2
 """
@@ -39,6 +41,40 @@ WITH locked AS MATERIALIZED (
 ), leased AS (
     UPDATE task SET
         state = 1, votes = votes - 1, revision = revision - (SELECT count(*) FROM withdrawn)::integer,
+        fencing_token = fencing_token + 1, lease_owner = $1,
+        leased_at = clock_timestamp(), lease_until = clock_timestamp() + $5::interval
+    WHERE ticket = ANY (ARRAY (SELECT ticket FROM retracted))
+    RETURNING ticket, fencing_token, lease_until
+)
+SELECT ticket, fencing_token, lease_until, message
+"""
+    + MESSAGE_OF_LEASED
+)
+
+# The same for one vote of several: whatever the others did since, it is this person's own, unless somebody has the task in hand. A
+# label that the votes made is withdrawn by its number, which stands in the task: another's answer may have made it.
+_TAKE_BACK_VOTE = (
+    """
+WITH locked AS MATERIALIZED (
+    SELECT ticket, fencing_token, label_no FROM task
+    WHERE ticket = $3 AND fencing_token = $4 AND array_position(voters, $1) IS NOT NULL
+        AND (state IN (2, 3) OR lease_until <= clock_timestamp())
+    FOR UPDATE
+), retracted AS (
+    UPDATE annotation SET retracted_at = clock_timestamp(), undone_under = locked.fencing_token + 1
+    FROM locked
+    WHERE annotator = $1 AND annotation_id = $2 AND annotation.ticket = locked.ticket
+        AND status = 1 AND undone_under IS NULL
+    RETURNING annotation.ticket, label_no
+), withdrawn AS (
+    DELETE FROM outbox USING retracted
+    WHERE outbox.outbox_no = label_no AND publish_seq IS NULL
+    RETURNING 1
+), leased AS (
+    UPDATE task SET
+        state = 1, votes = votes - 1, revision = revision - (SELECT count(*) FROM withdrawn)::integer, label_no = NULL,
+        voters = array_remove(voters, $1),
+        voted_classes = voted_classes[:array_position(voters, $1) - 1] || voted_classes[array_position(voters, $1) + 1:],
         fencing_token = fencing_token + 1, lease_owner = $1,
         leased_at = clock_timestamp(), lease_until = clock_timestamp() + $5::interval
     WHERE ticket = ANY (ARRAY (SELECT ticket FROM retracted))
@@ -75,6 +111,8 @@ class PostgresPastAnswers:
             state=STATE_OF_NUMBER[row["state"]],
             fencing_token=row["fencing_token"],
             held_by_annotator=bool(row["held"]),
+            held_by_another=bool(row["held_by_another"]),
+            is_vote=row["is_vote"],
             is_current=row["is_current"],
             undone_under=row["undone_under"],
         )
@@ -82,7 +120,12 @@ class PostgresPastAnswers:
     async def take_back(self, annotator: str, past: PastAnswer, lease_s: float) -> Claim | None:
         """One statement, one transaction."""
         rows = await self._database.fetch(
-            _TAKE_BACK, annotator, past.annotation_id, past.ticket, past.fencing_token, timedelta(seconds=lease_s)
+            _TAKE_BACK_VOTE if past.is_vote else _TAKE_BACK,
+            annotator,
+            past.annotation_id,
+            past.ticket,
+            past.fencing_token,
+            timedelta(seconds=lease_s),
         )
         return claim_of(rows[0]) if rows else None
 
