@@ -36,6 +36,8 @@ def stats(
 ) -> None:
     """How many tasks wait, since when, how many are in people's hands, and how fast answers come.
 
+    Begun are those of the waiting that somebody has answered and that another person has to answer too.
+
     Examples:
 
       streamlabel review stats
@@ -51,12 +53,13 @@ def stats(
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("project")
-    for heading in ("waiting", "in hand", "labelled", "oldest", "answers/min"):
+    for heading in ("waiting", "begun", "in hand", "labelled", "oldest", "answers/min"):
         table.add_column(heading, justify="right")
     for queue in queues:
         table.add_row(
             queue.project,
             f"{queue.open_tasks:,}",
+            f"{queue.begun_tasks:,}",
             f"{queue.leased_tasks:,}",
             f"{queue.answered_tasks:,}",
             _age(_age_s(queue, now)),
@@ -81,6 +84,7 @@ def _row(queue: QueueStats, now: datetime) -> dict[str, object]:
     return {
         "project": queue.project,
         "open_tasks": queue.open_tasks,
+        "begun_tasks": queue.begun_tasks,
         "leased_tasks": queue.leased_tasks,
         "answered_tasks": queue.answered_tasks,
         "oldest_at": queue.oldest_at,

@@ -23,18 +23,21 @@ async def stats(address: str, *arguments: str) -> Ran:
 
 async def test_it_tells_of_every_queue(postgres_database: str) -> None:
     async with review_queue(postgres_database) as queue, served(queue) as address:
-        await queue.feed(*(task(f"r{i}") for i in range(5)))
+        await queue.feed(*(task(f"r{i}") for i in range(4)), task("r4", needed_votes=2, priority=0.9))
+        [twice] = await queue.desk.lease("ann")
+        vote = Annotation(annotation_id="v", lease_token=twice.lease.lease_token, class_name="spam")
+        await queue.desk.submit("ann", [vote])
         first, _ = await queue.desk.lease("ann", max_tasks=2)
         answer = Annotation(annotation_id="a", lease_token=first.lease.lease_token, class_name="spam")
         await queue.desk.submit("ann", [answer])
         shown = await stats(address)
         assert (shown.code, shown.err) == (0, "")
         heading, mail, news = (line.split() for line in shown.out.splitlines())
-        assert heading == ["project", "waiting", "in", "hand", "labelled", "oldest", "answers/min"]
-        assert mail[:4] == ["mail", "3", "1", "1"]
-        assert news == ["news", "0", "0", "0", "–", "0"]
+        assert heading == ["project", "waiting", "begun", "in", "hand", "labelled", "oldest", "answers/min"]
+        assert mail[:5] == ["mail", "3", "1", "1", "1"]
+        assert news == ["news", "0", "0", "0", "0", "–", "0"]
         [row] = [json.loads(line) for line in (await stats(address, "--project", "mail", "--json")).out.splitlines()]
-        assert (row["open_tasks"], row["leased_tasks"], row["answered_tasks"]) == (3, 1, 1)
+        assert (row["open_tasks"], row["begun_tasks"], row["leased_tasks"], row["answered_tasks"]) == (3, 1, 1, 1)
         assert 0 <= row["oldest_s"] < 60
         unknown = await stats(address, "--project", "nix")
         assert unknown.code == 2
