@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from streamlabel.gate.scorer import Predictions
 from streamlabel.learning.rules.book import Book
-from streamlabel.learning.rules.events import Answered, Event, Routed, Seen, Ticked
+from streamlabel.learning.rules.events import Answered, Event, Flags, Routed, Seen, Ticked
 
 CLASSES = ("a", "b", "c")
 
@@ -49,7 +49,7 @@ class GateStream:
             Seen(at_ms=self.now_ms, earliest_ms=self.now_ms, record_ids=ids, predictions=predictions, coins=coins)
         )
         passed = passable & ~lane
-        self._tell(Routed(at_ms=self.now_ms, record_ids=ids, lane=lane, passable=passable, passed=passed))
+        self.route(ids, lane=lane, passable=passable, passed=passed)
         for row, record_id in enumerate(ids):
             self.passed[record_id] = bool(passed[row])
             self.wrong[record_id] = bool(truth[row] != predictions.predicted[row])
@@ -61,6 +61,21 @@ class GateStream:
         self.place += self.batch
         self.now_ms += 100
         self._tell(Ticked(at_ms=self.now_ms, horizon_ms=self.now_ms - 50))
+
+    def route(self, ids: tuple[str, ...], *, lane: Flags, passable: Flags, passed: Flags) -> None:
+        """Routing decides now, by gate 1."""
+        now_ms, gates = np.full(len(ids), self.now_ms), np.ones(len(ids), dtype=np.int64)
+        self._tell(
+            Routed(
+                at_ms=self.now_ms,
+                record_ids=ids,
+                lane=lane,
+                passable=passable,
+                passed=passed,
+                decided_ms=now_ms,
+                gates=gates,
+            )
+        )
 
     def answer(self, asked: list[tuple[str, int, bool, bool]]) -> None:
         """People answer these."""

@@ -196,8 +196,8 @@ class Learner:
         for each in news:
             for prediction, written_ms in each.predictions:
                 heard.prediction(prediction, written_ms)
-            for task in each.tasks:
-                heard.task(task)
+            for task, written_ms in each.tasks:
+                heard.task(task, written_ms)
             for label in each.labels:
                 heard.label(label)
         for name, opened in books.items():

@@ -20,14 +20,14 @@ from streamlabel.learning.rules.suspicions import NOTHING, Vouched
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """What one read of a topic brought, in order; `predictions` come with the moment (ms) at which each was written.
+    """What one read of a topic brought, in order; `predictions` and `tasks` come with the moment (ms) at which each was written.
 
     `receipt` is what whoever brought it wants to see kept together with its effects; to learning it means nothing.
     """
 
     receipt: object
     predictions: Sequence[tuple[Prediction, int]] = ()
-    tasks: Sequence[ReviewTask] = ()
+    tasks: Sequence[tuple[ReviewTask, int]] = ()
     labels: Sequence[Label] = ()
 
 

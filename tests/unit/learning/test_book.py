@@ -117,29 +117,69 @@ def test_a_place_of_long_ago_is_dated_too_early_rather_than_too_late() -> None:
         assert moment_ms - 2_000 <= found_ms <= moment_ms
 
 
-@pytest.mark.parametrize("order", ["task first", "answer first", "answer alone"])
+def routed(*record_ids: str, decided_ms: int = 0, lane: bool = True, passable: bool = False, gate: int = 1) -> Routed:
+    rows = len(record_ids)
+    return Routed(
+        at_ms=decided_ms,
+        record_ids=record_ids,
+        lane=np.full(rows, lane),
+        passable=np.full(rows, passable),
+        passed=np.zeros(rows, dtype=bool),
+        decided_ms=np.full(rows, decided_ms),
+        gates=np.full(rows, gate),
+    )
+
+
+@pytest.mark.parametrize("order", ["task first", "answer first"])
 def test_what_is_told_before_the_record_is_seen_waits_for_it(order: str) -> None:
     life = stream()
     book = life.book
     predictions, truth = life.records(np.random.default_rng(0), 0.02)
     yes, no = np.array([True]), np.array([False])
-    routed = Routed(at_ms=0, record_ids=("x0",), lane=yes, passable=no, passed=no)
+    task = routed("x0", decided_ms=70, gate=9)
     answered = Answered(at_ms=0, record_ids=("x0",), classes=truth[:1], lane=yes, passable=no)
-    for event in {
-        "task first": [routed, answered],
-        "answer first": [answered, routed],
-        "answer alone": [answered],
-    }[order]:
+    for event in {"task first": [task, answered], "answer first": [answered, task]}[order]:
         book.apply(event)
     coins = np.zeros(2)
     seen = Seen(at_ms=1, earliest_ms=1, record_ids=("x0", "x1"), predictions=predictions.take(slice(0, 2)), coins=coins)
     book.apply(seen)
     [audit] = book.take_audits()
-    assert (audit.record_id, audit.answer) == ("x0", truth[0])
+    assert (audit.record_id, audit.answer, audit.at_ms, audit.gate) == ("x0", truth[0], 70, 9)
     # A second time is no second evidence.
-    book.apply(routed)
+    book.apply(task)
     book.apply(answered)
     assert book.take_audits() == []
+
+
+@pytest.mark.parametrize("said", ["soon", "never"])
+def test_a_calibration_record_is_dated_by_routing(said: str) -> None:
+    """As the labels beside it are; where nobody says when it was decided, by when it was written."""
+    life = stream()
+    book, now_ms = life.book, life.now_ms
+    predictions, truth = life.records(np.random.default_rng(0), 0.02)
+    one = predictions.take(slice(0, 1))
+    book.apply(Seen(at_ms=now_ms, earliest_ms=now_ms, record_ids=("x0",), predictions=one, coins=np.zeros(1)))
+    yes, no = np.array([True]), np.array([False])
+    book.apply(Answered(at_ms=now_ms, record_ids=("x0",), classes=truth[:1], lane=yes, passable=no))
+    book.apply(Ticked(at_ms=now_ms, horizon_ms=now_ms + LIMITS.decision_ms - 1))
+    assert book.take_audits() == []
+    assert book.confirmed_until_ms == now_ms
+    if said == "soon":
+        book.apply(routed("x0", decided_ms=now_ms + 5_000, gate=4))
+    book.apply(Ticked(at_ms=now_ms, horizon_ms=now_ms + LIMITS.decision_ms))
+    [audit] = book.take_audits()
+    assert (audit.at_ms, audit.gate) == ((now_ms + 5_000, 4) if said == "soon" else (now_ms, 0))
+
+
+def test_nothing_is_confirmed_beyond_what_routing_decided_by_a_slower_clock() -> None:
+    life = stream()
+    book, now_ms = life.book, life.now_ms
+    predictions, _ = life.records(np.random.default_rng(0), 0.02)
+    one = predictions.take(slice(0, 1))
+    book.apply(Seen(at_ms=now_ms, earliest_ms=now_ms, record_ids=("x0",), predictions=one, coins=np.zeros(1)))
+    book.apply(routed("x0", decided_ms=now_ms - 700))
+    book.apply(Ticked(at_ms=now_ms, horizon_ms=now_ms + 10))
+    assert book.confirmed_until_ms == now_ms - 700
 
 
 def test_a_record_is_evidence_by_its_coin_alone() -> None:
@@ -151,7 +191,7 @@ def test_a_record_is_evidence_by_its_coin_alone() -> None:
     coins = np.full(len(truth), 0.9)
     yes = np.ones(len(truth), dtype=bool)
     book.apply(Seen(at_ms=1, earliest_ms=1, record_ids=ids, predictions=predictions, coins=coins))
-    book.apply(Routed(at_ms=1, record_ids=ids, lane=yes, passable=~yes, passed=~yes))
+    book.apply(routed(*ids))
     book.apply(Answered(at_ms=1, record_ids=ids, classes=truth, lane=yes, passable=~yes))
     assert book.take_audits() == []
     assert (book.answered, book.calibrated) == (len(ids), 0)

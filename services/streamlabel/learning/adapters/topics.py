@@ -46,7 +46,7 @@ TASKS_READING = Reading(
     spec=REVIEW_TASKS,
     decode=review_tasks.decode,
     key_of=lambda task: task.key,
-    news=lambda receipt, found: News(receipt=receipt, tasks=[task for task, _ in found]),
+    news=lambda receipt, found: News(receipt=receipt, tasks=found),
 )
 LABELS_READING = Reading(
     spec=LABELS,

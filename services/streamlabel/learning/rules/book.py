@@ -22,7 +22,8 @@ from streamlabel.gate.keeper import CLOSED, Keeper, Transition
 from streamlabel.gate.policy import GatePolicy
 from streamlabel.gate.sample import NOT_ASKED, Rows
 from streamlabel.gate.scorer import Scorer, join_predictions
-from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered, Event, Routed, Seen, Ticked
+from streamlabel.learning.rules.early import EarlyWords
+from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered, Event, Routed, Seen, Ticked, Word
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.suspicions import Suspicion, folded
 from streamlabel.learning.rules.waiting import Waiting, WaitingRoom
@@ -58,7 +59,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """A calibration record as it went into the evidence: what the model said, what people said (UNKNOWN_CLASS: nothing in time)."""
+    """A calibration record as it went into the evidence: what the model said, what people said (UNKNOWN_CLASS: nothing in time).
+
+    `at_ms` is when routing decided: labels of the model are dated by the same clock. `gate` is the number of the gate that it went by
+    (0: nobody knows).
+    """
 
     record_id: str
     place: int
@@ -67,6 +72,7 @@ class Audit:
     predicted: int
     answer: int
     passable: bool
+    gate: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +112,7 @@ class Book:
         self.ticked_ms = self.looked_at_ms = 0
         # How many numbers an embedding has: as the first record has it. A model version does not change its shape.
         self.dimensions: int | None = None
-        self.early: dict[str, tuple[bool, bool, bool, int | None]] = {}
+        self.early = EarlyWords(limits.waiting)
         self.times: deque[tuple[int, int]] = deque()
         self.passes: deque[tuple[int, int]] = deque()
         self._steps: list[Step] = []
@@ -240,46 +246,54 @@ class Book:
         nobody = np.full(len(fresh), NOT_ASKED)
         rows = Rows(predictions=predictions, places=places, scores=scores, truth=unknown, second=nobody, weight=weight)
         keeper.see(rows, eligible)
-        if self.early:
-            self._catch_up([event.record_ids[row] for row in fresh], event.at_ms)
+        if len(self.early):
+            self._catch_up([event.record_ids[row] for row in fresh])
 
-    def _catch_up(self, record_ids: Sequence[str], at_ms: int) -> None:
+    def _catch_up(self, record_ids: Sequence[str]) -> None:
         """What was told of these records before they were seen."""
-        told = {record_id: self.early.pop(record_id) for record_id in record_ids if record_id in self.early}
-        for record_id, (lane, passable, passed, answer) in told.items():
-            self._decide(record_id, lane, passable, passed)
-            if answer is not None:
-                self._answer(_one_answer(record_id, lane, passable, answer, at_ms))
+        answers: list[tuple[Waiting, Word, int]] = []
+        for record_id, early in self.early.take(record_ids):
+            record = self.room.get(record_id)
+            if record is None:
+                continue
+            self._decide(record, early.word)
+            if early.answer is not None:
+                answers.append((record, early.word, early.answer))
+        self._hear_answers(answers)
 
     def _route(self, event: Routed) -> None:
-        flags = zip(event.record_ids, event.lane.tolist(), event.passable.tolist(), event.passed.tolist(), strict=True)
-        for record_id, lane, passable, passed in flags:
-            if record_id in self.room:
-                self._decide(record_id, lane, passable, passed)
+        for record_id, word in event.words():
+            record = self.room.get(record_id)
+            if record is None:
+                self.early.keep(record_id, word, None, event.at_ms)
             else:
-                self._keep_early(record_id, lane, passable, passed, None)
+                self._decide(record, word)
 
-    def _decide(self, record_id: str, lane: bool, passable: bool, passed: bool) -> None:
-        record = self.room.get(record_id)
-        if record is None:
-            return
-        if passed:
-            self.room.drop(record_id)
-        elif lane:
-            record.lane, record.passable = True, passable
+    def _decide(self, record: Waiting, word: Word) -> None:
+        if word.decided_ms is not None:
+            record.decided_ms, record.gate = word.decided_ms, word.gate
+        if word.passed:
+            self.room.drop(record.record_id)
+        elif word.lane:
+            record.lane, record.passable = True, word.passable
         elif record.lane is None:
             record.lane = False
             self.room.leave_lane(record)
 
     def _answer(self, event: Answered) -> None:
-        told = zip(event.record_ids, event.classes.tolist(), event.lane.tolist(), event.passable.tolist(), strict=True)
-        answered: list[Waiting] = []
-        for record_id, answer, lane, passable in told:
+        told: list[tuple[Waiting, Word, int]] = []
+        for record_id, word, answer in event.words():
             record = self.room.get(record_id)
             if record is None:
-                self._keep_early(record_id, lane, passable, False, answer)
-                continue
-            self._decide(record_id, lane, passable, False)
+                self.early.keep(record_id, word, answer, event.at_ms)
+            else:
+                told.append((record, word, answer))
+        self._hear_answers(told)
+
+    def _hear_answers(self, told: Sequence[tuple[Waiting, Word, int]]) -> None:
+        answered: list[Waiting] = []
+        for record, word, answer in told:
+            self._decide(record, word)
             if record.answer is None:
                 answered.append(record)
             record.answer = answer
@@ -293,22 +307,18 @@ class Book:
             for record in teaching:
                 self.room.drop(record.record_id)
 
-    def _keep_early(self, record_id: str, lane: bool, passable: bool, passed: bool, answer: int | None) -> None:
-        if answer is None and record_id in self.early:
-            return
-        self.early[record_id] = (lane, passable, passed, answer)
-        if len(self.early) > self.limits.waiting:
-            del self.early[next(iter(self.early))]
-
     def _tick(self, event: Ticked) -> None:
         self.ticked_ms = event.at_ms
         self.horizon_ms = max(self.horizon_ms, event.horizon_ms)
         for record in list(self.room):
-            if not record.counts or record.answer is not None:
+            if not record.counts or (record.answer is not None and record.decided_ms is not None):
                 continue
             # Time runs as far as the stream is read: who comes back after a day has a day's words still to hear.
             waited_ms = self.horizon_ms - record.at_ms
-            if record.lane and waited_ms >= self.limits.answer_ms:
+            if record.answer is not None:
+                # When it was decided nobody says any more; not before it was written.
+                record.decided_ms = record.at_ms if waited_ms >= self.limits.decision_ms else None
+            elif record.lane and waited_ms >= self.limits.answer_ms:
                 record.answer = UNKNOWN_CLASS
             elif record.lane is None and waited_ms >= self.limits.decision_ms:
                 self.room.leave_lane(record)
@@ -326,11 +336,12 @@ class Book:
                 Audit(
                     record_id=record.record_id,
                     place=record.place,
-                    at_ms=record.at_ms,
+                    at_ms=record.at_ms if record.decided_ms is None else record.decided_ms,
                     rate=record.rate,
                     predicted=predicted,
                     answer=UNKNOWN_CLASS if record.answer is None else record.answer,
                     passable=record.passable,
+                    gate=record.gate,
                 )
             )
 
@@ -372,13 +383,3 @@ class Book:
         count = sum(each for each, _ in self.passes)
         while count - self.passes[0][0] >= _COVERAGE_RECORDS:
             count -= self.passes.popleft()[0]
-
-
-def _one_answer(record_id: str, lane: bool, passable: bool, answer: int, at_ms: int) -> Answered:
-    return Answered(
-        at_ms=at_ms,
-        record_ids=(record_id,),
-        classes=np.array([answer]),
-        lane=np.array([lane]),
-        passable=np.array([passable]),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from streamlabel.gate.scorer import Predictions, join_predictions
 from streamlabel.gate.storage import Arrays, dump_keeper, load_keeper, pack, unpack
 from streamlabel.learning.rules.book import Book, BookLimits
+from streamlabel.learning.rules.early import EarlyWord
+from streamlabel.learning.rules.events import Word
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.suspicions import Suspicion
 from streamlabel.learning.rules.waiting import Waiting
@@ -36,7 +39,7 @@ def dump_book(book: Book) -> bytes:
         "ticked_ms": book.ticked_ms,
         "looked_at_ms": book.looked_at_ms,
         "dimensions": book.dimensions,
-        "early": [[record_id, *told] for record_id, told in book.early.items()],
+        "early": [[record_id, astuple(early.word), early.answer, early.heard_ms] for record_id, early in book.early],
         "times": list(book.times),
         "passes": list(book.passes),
         "record_ids": [record.record_id for record in records],
@@ -56,7 +59,10 @@ def load_book(packed: bytes, subject: Subject, limits: BookLimits) -> Book:
         book.suspicions = [Suspicion(*each) for each in tree["suspicions"]]
         book.answered, book.calibrated = tree["answered"], tree["calibrated"]
         book.ticked_ms, book.looked_at_ms, book.dimensions = tree["ticked_ms"], tree["looked_at_ms"], tree["dimensions"]
-        book.early = {record_id: (lane, fit, passed, answer) for record_id, lane, fit, passed, answer in tree["early"]}
+        book.early.put_back(
+            (record_id, EarlyWord(word=_word(word), answer=answer, heard_ms=heard_ms))
+            for record_id, word, answer, heard_ms in tree["early"]
+        )
         book.times.extend((place, at_ms) for place, at_ms in tree["times"])
         book.passes.extend((seen, passed) for seen, passed in tree["passes"])
         for record in _records(tree["record_ids"], arrays, len(subject.class_names)):
@@ -76,6 +82,8 @@ def _columns(records: list[Waiting]) -> dict[str, Any]:
             _ABSENT if record.lane is None else record.lane,
             record.passable,
             _ABSENT if record.answer is None else record.answer,
+            _ABSENT if record.decided_ms is None else record.decided_ms,
+            record.gate,
         )
         for record in records
     ]
@@ -105,6 +113,14 @@ def _records(record_ids: list[str], arrays: Arrays, classes: int) -> list[Waitin
             lane=None if lane == _ABSENT else bool(lane),
             passable=bool(passable),
             answer=None if answer == _ABSENT else answer,
+            decided_ms=None if decided_ms == _ABSENT else decided_ms,
+            gate=gate,
         )
-        for row, (record_id, (place, at_ms, eligible, lane, passable, answer), (coin, rate)) in enumerate(rows)
+        for row, (record_id, numbers, (coin, rate)) in enumerate(rows)
+        for place, at_ms, eligible, lane, passable, answer, decided_ms, gate in (numbers,)
     ]
+
+
+def _word(given: list[Any]) -> Word:
+    lane, passable, passed, decided_ms, gate = given
+    return Word(lane=lane, passable=passable, passed=passed, decided_ms=decided_ms, gate=gate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,17 +29,38 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Routed:
-    """Routing decided: to the calibration `lane`, or not; alone by the model (`passed`), or not.
+class Word:
+    """What routing decided of a record: to the calibration `lane`, or not; alone by the model (`passed`), or not; when, and by the
+    gate of which number (0: by none).
 
-    `passable` are those of the lane that would have passed but for the coin.
+    `passable`: it is of the lane, and would have passed but for the coin. An answer tells of the decision too, but not of when.
     """
+
+    lane: bool
+    passable: bool
+    passed: bool = False
+    decided_ms: int | None = None
+    gate: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routed:
+    """Routing decided, at the moments `decided_ms`: the date by which a calibration record stands beside the labels of the model."""
 
     at_ms: int
     record_ids: tuple[str, ...]
     lane: Flags
     passable: Flags
     passed: Flags
+    decided_ms: npt.NDArray[np.int64]
+    gates: npt.NDArray[np.int64]
+
+    def words(self) -> Iterator[tuple[str, Word]]:
+        """Record by record."""
+        columns = (self.lane, self.passable, self.passed, self.decided_ms, self.gates)
+        for record_id, *row in zip(self.record_ids, *(each.tolist() for each in columns), strict=True):
+            lane, passable, passed, decided_ms, gate = row
+            yield record_id, Word(lane=lane, passable=passable, passed=passed, decided_ms=decided_ms, gate=gate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +75,13 @@ class Answered:
     classes: npt.NDArray[np.int64]
     lane: Flags
     passable: Flags
+
+    def words(self) -> Iterator[tuple[str, Word, int]]:
+        """Record by record, with the answer."""
+        columns = (self.lane, self.passable, self.classes)
+        for record_id, *row in zip(self.record_ids, *(each.tolist() for each in columns), strict=True):
+            lane, passable, answer = row
+            yield record_id, Word(lane=lane, passable=passable), answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,8 @@ def _taken_apart(event: Event) -> tuple[dict[str, Any], Arrays]:
                 arrays["embeddings"] = made.embeddings.astype(np.float32)
             return head | {"classes": made.classes, "earliest_ms": event.earliest_ms}, arrays
         case Routed():
-            return head, {"flags": np.stack((event.lane, event.passable, event.passed))}
+            flags = np.stack((event.lane, event.passable, event.passed))
+            return head, {"flags": flags, "decided_ms": event.decided_ms, "gates": event.gates}
         case Answered():
             return head, {"flags": np.stack((event.lane, event.passable)), "classes": event.classes}
 
@@ -70,7 +71,15 @@ def _put_together(head: dict[str, Any], arrays: dict[str, Any]) -> Event:
         )
     if kind == "Routed":
         lane, passable, passed = arrays["flags"]
-        return Routed(at_ms=at_ms, record_ids=record_ids, lane=lane, passable=passable, passed=passed)
+        return Routed(
+            at_ms=at_ms,
+            record_ids=record_ids,
+            lane=lane,
+            passable=passable,
+            passed=passed,
+            decided_ms=arrays["decided_ms"],
+            gates=arrays["gates"],
+        )
     if kind == "Answered":
         lane, passable = arrays["flags"]
         return Answered(at_ms=at_ms, record_ids=record_ids, classes=arrays["classes"], lane=lane, passable=passable)

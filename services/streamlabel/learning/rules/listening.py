@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from streamlabel.core.control import gate_number
 from streamlabel.core.decision import Decision, DecisionReason, Purpose
 from streamlabel.core.label import Label, LabelSource
 from streamlabel.core.prediction import Prediction
@@ -27,16 +28,16 @@ class Heard:
         self._at_ms = at_ms
         self._toss = toss
         self._predictions: defaultdict[str, list[tuple[Prediction, int]]] = defaultdict(list)
-        self._tasks: defaultdict[str, list[ReviewTask]] = defaultdict(list)
+        self._tasks: defaultdict[str, list[tuple[ReviewTask, int]]] = defaultdict(list)
         self._labels: defaultdict[str, list[Label]] = defaultdict(list)
 
     def prediction(self, prediction: Prediction, written_ms: int) -> None:
         """The model answered."""
         self._predictions[prediction.record.key.project].append((prediction, written_ms))
 
-    def task(self, task: ReviewTask) -> None:
+    def task(self, task: ReviewTask, written_ms: int) -> None:
         """Routing sent it to people."""
-        self._tasks[task.key.project].append(task)
+        self._tasks[task.key.project].append((task, written_ms))
 
     def label(self, label: Label) -> None:
         """It got its label, or another one."""
@@ -49,15 +50,20 @@ class Heard:
         seen = self._seen(self._predictions.get(name, ()), book)
         if seen is not None:
             events.append(seen)
+        # A task has no date of its own: it is written by the clock of routing, as soon as it is decided.
         routed = [
-            (task.key.record_id, task.decision, False)
-            for task in self._tasks.get(name, ())
+            (task.key.record_id, task.decision, False, written_ms)
+            for task, written_ms in self._tasks.get(name, ())
             if (task.model_name, task.model_version) == (subject.model_name, subject.model_version)
         ]
         labels = [label for label in self._labels.get(name, ()) if _is_about(label, subject)]
-        routed += [(label.key.record_id, label.decision, True) for label in labels if label.source is LabelSource.MODEL]
+        routed += [
+            (label.key.record_id, label.decision, True, int(label.labelled_at.timestamp() * 1000))
+            for label in labels
+            if label.source is LabelSource.MODEL
+        ]
         if routed:
-            events.append(self._routed(routed))
+            events.append(self._routed(name, routed))
         answers = [label for label in labels if label.source is LabelSource.HUMAN]
         if answers:
             events.append(self._answered(answers, book))
@@ -88,14 +94,16 @@ class Heard:
             coins=np.array([self._toss(each.record.key.encode()) for each in predictions]),
         )
 
-    def _routed(self, given: Sequence[tuple[str, Decision, bool]]) -> Routed:
-        decisions = [decision for _, decision, _ in given]
+    def _routed(self, project: str, given: Sequence[tuple[str, Decision, bool, int]]) -> Routed:
+        decisions = [decision for _, decision, _, _ in given]
         return Routed(
             at_ms=self._at_ms,
-            record_ids=tuple(record_id for record_id, _, _ in given),
+            record_ids=tuple(record_id for record_id, _, _, _ in given),
             lane=np.array([_is_lane(each) for each in decisions]),
             passable=np.array([_is_passable(each) for each in decisions]),
-            passed=np.array([passed for _, _, passed in given]),
+            passed=np.array([passed for _, _, passed, _ in given]),
+            decided_ms=np.array([decided_ms for _, _, _, decided_ms in given], dtype=np.int64),
+            gates=np.array([gate_number(project, each.gate_id) or 0 for each in decisions], dtype=np.int64),
         )
 
     def _answered(self, labels: Sequence[Label], book: Book) -> Answered:

@@ -11,9 +11,11 @@ from streamlabel.gate.scorer import Predictions
 
 @dataclass(slots=True)
 class Waiting:
-    """One record. `eligible`: its `coin`, not its content, made it a candidate for evidence; `rate` is the lane's at that time.
+    """One record, written at `at_ms`. `eligible`: its `coin`, not its content, made it a candidate for evidence; `rate` is the lane's
+    at that time.
 
-    `lane` is None until routing's word is known; `prediction` is one row.
+    `lane` is None until routing's word is known, `decided_ms` until it is known when routing said it, and `gate` is the number of the
+    gate that it went by then; `prediction` is one row.
     """
 
     record_id: str
@@ -26,6 +28,13 @@ class Waiting:
     lane: bool | None = None
     passable: bool = False
     answer: int | None = None
+    decided_ms: int | None = None
+    gate: int = 0
+
+    @property
+    def since_ms(self) -> int:
+        """It was decided at this moment or later."""
+        return self.at_ms if self.decided_ms is None else min(self.at_ms, self.decided_ms)
 
     @property
     def counts(self) -> bool:
@@ -68,7 +77,7 @@ class WaitingRoom:
     @property
     def oldest_ms(self) -> int | None:
         """No record that may be evidence and is not complete was decided before this moment; None where there is none."""
-        return min((each.at_ms for each in self._lane.values()), default=None)
+        return min((each.since_ms for each in self._lane.values()), default=None)
 
     def get(self, record_id: str) -> Waiting | None:
         """The record, if it is here."""
@@ -101,7 +110,7 @@ class WaitingRoom:
         while self._order:
             record = self._lane.get(self._order[0])
             if record is not None:
-                if record.lane is None or record.answer is None:
+                if record.lane is None or record.answer is None or record.decided_ms is None:
                     break
                 ready.append(record)
                 del self._lane[record.record_id]
