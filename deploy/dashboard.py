@@ -80,13 +80,18 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
             ),
             Panel(
                 title="Leases",
-                help="Tasks in people's hands, how many an hour ran out unanswered, and tasks with a vote that want another's.",
+                help="Tasks in people's hands, how many an hour ran out unanswered or were given back, and tasks with a vote "
+                "that want another's. Calibration that is given back again and again is chosen by people, not by the coin.",
                 unit="short",
                 queries=[
                     Query(f"max by (project) (streamlabel_leases_active{{{PROJECT}}})", "{{project}} active"),
                     Query(
                         f"sum by (project) (increase(streamlabel_leases_expired_total{{{PROJECT}}}[1h]))",
                         "{{project}} expired in 1 h",
+                    ),
+                    Query(
+                        f"sum by (project, purpose) (increase(streamlabel_leases_released_total{{{PROJECT}}}[1h]))",
+                        "{{project}} {{purpose}} given back in 1 h",
                     ),
                     Query(
                         f"max by (project) (streamlabel_label_queue_begun{{{PROJECT}}})",

@@ -102,6 +102,10 @@ class Tally:
     granted: dict[str, int] = field(default_factory=dict)
     answers: list[tuple[str, AnnotationStatus, float]] = field(default_factory=list)
     labelled_in: list[str] = field(default_factory=list)
+    back: list[tuple[str, Purpose, int]] = field(default_factory=list)
+
+    def given_back(self, project: str, purpose: Purpose, count: int) -> None:
+        self.back.append((project, purpose, count))
 
     def leased(self, project: str, count: int) -> None:
         self.granted[project] = self.granted.get(project, 0) + count

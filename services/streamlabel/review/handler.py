@@ -132,7 +132,10 @@ class ReviewDesk:
     async def release(self, annotator: str, lease_tokens: Sequence[str]) -> int:
         """Give tasks back unanswered, free at once; returns how many were this annotator's to give."""
         grants = self._grants(annotator, lease_tokens)
-        return await self._leases.release(list(grants.values())) if grants else 0
+        freed = await self._leases.release(list(grants.values())) if grants else {}
+        for (project, purpose), count in freed.items():
+            self._observer.given_back(project, purpose, count)
+        return sum(freed.values())
 
     async def submit(self, annotator: str, annotations: Sequence[Annotation]) -> Sequence[AnnotationResult]:
         """Take answers in, one result each, in order. The same call again changes nothing and gives the same labels."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
+from streamlabel.core.decision import Purpose
 from streamlabel.core.desk import (
     AnnotationResult,
     AnnotationStatus,
@@ -157,8 +158,8 @@ class Leases(Protocol):
         """The grants that still hold, with task id and new expiry; the others are left out."""
         ...
 
-    async def release(self, grants: Sequence[Grant]) -> int:
-        """Make the tasks of grants that still hold ready, or begun where they have votes; returns how many."""
+    async def release(self, grants: Sequence[Grant]) -> Mapping[tuple[str, Purpose], int]:
+        """Make the tasks of grants that still hold ready, or begun where they have votes; how many of each project and purpose."""
         ...
 
 
@@ -224,11 +225,21 @@ class QueueBoard(Protocol):
         ...
 
 
-class Observer(Protocol):
-    """Who counts what happens at the desk."""
+class LeaseObserver(Protocol):
+    """Who counts what goes into people's hands."""
 
     def leased(self, project: str, count: int) -> None: ...
+
+    def given_back(self, project: str, purpose: Purpose, count: int) -> None: ...
+
+
+class AnswerObserver(Protocol):
+    """Who counts what people say."""
 
     def answered(self, project: str, status: AnnotationStatus, took_s: float) -> None: ...
 
     def labelled(self, project: str) -> None: ...
+
+
+class Observer(LeaseObserver, AnswerObserver, Protocol):
+    """Who counts what happens at the desk."""

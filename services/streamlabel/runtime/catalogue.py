@@ -173,6 +173,13 @@ _PEOPLE: Sequence[MetricSpec] = (
     _gauge("streamlabel_leases_active", "Tasks in a person's hands now.", REVIEW, "project"),
     _counter("streamlabel_leases_granted_total", "Tasks handed to people.", REVIEW, "project"),
     _counter("streamlabel_leases_expired_total", "Leases that ran out unanswered.", REVIEW, "project"),
+    _counter(
+        "streamlabel_leases_released_total",
+        "Tasks that people gave back unanswered, calibration among them.",
+        REVIEW,
+        "project",
+        "purpose",
+    ),
     _counter("streamlabel_answers_total", "Answers by what became of them.", REVIEW, "project", "outcome"),
     _histogram(
         "streamlabel_review_task_seconds",

@@ -77,6 +77,16 @@ async def test_any_project_means_those_that_exist(postgres_database: str) -> Non
         assert [str(each.lease.task) for each in await queue.desk.lease("ann", max_tasks=10)] == ["mail/r1"]
 
 
+async def test_calibration_that_people_pass_over_is_counted_and_comes_back_first(postgres_database: str) -> None:
+    async with review_queue(postgres_database) as queue:
+        await queue.feed(task("lane", purpose=Purpose.CALIBRATE), task("r1"), task("r2"))
+        held = await queue.desk.lease("ann", max_tasks=10)
+        assert await queue.desk.release("ann", [each.lease.lease_token for each in held]) == 3
+        assert sorted(queue.tally.back, key=str) == [("mail", Purpose.CALIBRATE, 1), ("mail", Purpose.TRAIN, 2)]
+        [again] = await queue.desk.lease("ann")
+        assert again.task.key.record_id == "lane"
+
+
 async def test_a_leased_task_is_nobody_elses_not_even_its_owners_again(postgres_database: str) -> None:
     async with review_queue(postgres_database) as queue:
         await queue.feed(task("r1"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streamlabel.core.decision import Purpose
 from streamlabel.core.desk import AnnotationStatus
 from streamlabel.core.label import LabelSource
 from streamlabel.runtime.metrics import Metrics
@@ -16,6 +17,10 @@ class DeskMetrics:
     def leased(self, project: str, count: int) -> None:
         """Tasks went into a person's hands."""
         self._metrics.counter("streamlabel_leases_granted_total", project=project).inc(count)
+
+    def given_back(self, project: str, purpose: Purpose, count: int) -> None:
+        """Tasks came back unanswered: people passed them over, or went home with some in hand."""
+        self._metrics.counter("streamlabel_leases_released_total", project=project, purpose=purpose.value).inc(count)
 
     def answered(self, project: str, status: AnnotationStatus, took_s: float) -> None:
         """An answer came in; only an accepted one says how long people take."""

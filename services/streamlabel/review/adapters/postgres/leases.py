@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,9 +11,11 @@ from itertools import accumulate
 
 import asyncpg
 
+from streamlabel.core.decision import Purpose
 from streamlabel.review.adapters.postgres.bell import ready_channel
 from streamlabel.review.adapters.postgres.gathering import Gathering
 from streamlabel.review.ports import Claim
+from streamlabel.review.rules.order import PURPOSE_OF_RANK
 from streamlabel.review.rules.tokens import Grant
 from streamlabel.runtime.postgres.database import Database
 from streamlabel.wire import review_tasks
@@ -99,11 +102,11 @@ _FREE = """
     UPDATE task SET
         state = CASE WHEN votes = 0 THEN 0 ELSE 3 END, lease_owner = NULL, leased_at = NULL, lease_until = NULL
     WHERE ticket = ANY (ARRAY (SELECT ticket FROM held))
-    RETURNING project, votes
+    RETURNING project, purpose_rank, votes
 ), counts AS (
-    SELECT project, count(*) AS freed, sum(1 + votes) AS called FROM freed GROUP BY project
+    SELECT project, purpose_rank, count(*) AS freed, sum(1 + votes) AS called FROM freed GROUP BY project, purpose_rank
 )
-SELECT project, freed, pg_notify($3, project || ':' || called) FROM counts
+SELECT project, purpose_rank, freed, pg_notify($3, project || ':' || called) FROM counts
 """
 _RELEASE = _HELD + _FREE
 _EXPIRE = """
@@ -151,15 +154,18 @@ class PostgresLeases:
         rows = await self._database.fetch(_EXTEND, *_columns(grants), timedelta(seconds=lease_s))
         return {_grant_of(row): (row["task_id"], row["lease_until"]) for row in rows}
 
-    async def release(self, grants: Sequence[Grant]) -> int:
+    async def release(self, grants: Sequence[Grant]) -> Mapping[tuple[str, Purpose], int]:
         """Also rings the bell: somebody may be waiting for just these."""
         rows = await self._database.fetch(_RELEASE, *_columns(grants), ready_channel(self._database.schema))
-        return sum(row["freed"] for row in rows)
+        return {(row["project"], PURPOSE_OF_RANK[row["purpose_rank"]]): row["freed"] for row in rows}
 
     async def expire(self) -> Mapping[str, int]:
         """Make ready what ran out of its lease, at most 1,000 tasks; returns how many of each project."""
         rows = await self._database.fetch(_EXPIRE, ready_channel(self._database.schema))
-        return {row["project"]: row["freed"] for row in rows}
+        freed: Counter[str] = Counter()
+        for row in rows:
+            freed[row["project"]] += row["freed"]
+        return freed
 
 
 class _Counter:
