@@ -62,6 +62,25 @@ async def export(
                 yield _decode(message for message in batch if message.key.startswith(prefix))
 
 
+async def all_revisions(
+    broker: Broker, topic: str, project: str
+) -> AsyncGenerator[Sequence[tuple[str, Label | None]], None]:
+    """Every revision of the project's labels, in batches, each record's in the order they were set, by record id; None where a label
+    was deleted. Ends, and leaves out, as `export` does."""
+    prefix = f"{project}/".encode()
+    async with open_reader(broker, topic) as reader:
+        async for batch in until_end(reader):
+            found: list[tuple[str, Label | None]] = []
+            for message in batch:
+                if not message.key.startswith(prefix):
+                    continue
+                if message.tombstone:
+                    found.append((message.key[len(prefix) :].decode(errors="replace"), None))
+                elif (label := _decode_one(message)) is not None:
+                    found.append((label.key.record_id, label))
+            yield found
+
+
 def _decode(messages: Iterable[Message]) -> list[Label]:
     found = (_decode_one(message) for message in messages if not message.tombstone)
     return [label for label in found if label is not None]

@@ -56,6 +56,15 @@ class LearningRecords:
                 return
             after = page[-1]["number"]
 
+    async def books(self, project: str) -> Sequence[Mapping[str, Any]]:
+        """Every book that was ever kept for the project, in order."""
+        return list((await self._json("books", project=project))["books"])
+
+    async def kept_gates(self, project: str) -> Mapping[str, int] | None:
+        """The numbers of the `first` and the `last` gate that are kept of it, and all between; None where there is none."""
+        found: Mapping[str, int] | None = (await self._json("books", project=project))["gates"]
+        return found
+
     async def audits(self, project: str, begin: datetime, end: datetime) -> Sequence[Mapping[str, Any]]:
         """Calibration records that were decided from `begin` on and before `end`, both in whole milliseconds."""
         given = await self._json("audits", project=project, from_ms=to_ms(begin), to_ms=to_ms(end))

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
 
 from streamlabel.cli.connection import Connection, DataDirOption, KafkaOption, TopicPrefixOption, connect, run
-from streamlabel.cli.label_export import export
+from streamlabel.cli.label_export import all_revisions
 from streamlabel.cli.learning_records import LearningRecords, learning_records
 from streamlabel.cli.lot_certificate import Certificate, certificate, document
-from streamlabel.cli.lot_evidence import LabelsOfLot, Lot, Standing, gather_lot
+from streamlabel.cli.lot_evidence import Lot, gates_of_audits, gather_lot
+from streamlabel.cli.lot_labels import Books, LabelsOfLot
 from streamlabel.cli.lot_page import page
-from streamlabel.cli.moments import from_ms, parse_moment, told
+from streamlabel.cli.moments import parse_moment, told
 from streamlabel.cli.output_files import save_json, save_page
 from streamlabel.core.control import Gate, gate_number
 from streamlabel.errors import ConfigurationError
@@ -92,11 +93,11 @@ async def _certify(
 ) -> Certificate:
     begin, end = stretch
     async with learning_records(connection.learning_url) as learning:
-        standing = _standing(await learning.project(project), project, end)
-        labels = await _labels(connection, project, begin, end)
+        books = await _books(learning, project, end)
+        labels = await _labels(connection, project, stretch, books)
         audits = await learning.audits(project, begin, end)
-        gates = await _gates(learning, project, labels.gate_ids(audits))
-        found = gather_lot(labels, audits, gates, standing)
+        gates = await _gates(learning, project, labels.gate_ids() | gates_of_audits(project, audits))
+        found = gather_lot(project, labels, audits, gates, books)
         if not found.standing:
             raise _nothing(project, begin, end, found)
         transitions = await learning.transitions(project)
@@ -105,28 +106,35 @@ async def _certify(
     )
 
 
-def _standing(facts: Mapping[str, Any], project: str, end: datetime) -> Standing:
-    """Where the gate is; raises ConfigurationError where the audit of the stretch is not complete yet."""
-    point = facts["point"] or {}
-    confirmed_ms = point.get("confirmed_until_ms")
-    confirmed = from_ms(confirmed_ms) if confirmed_ms else None
-    if confirmed is None or end > confirmed:
-        until = "not even begun" if confirmed is None else f"complete up to {told(confirmed)} only"
-        way_out = "certify later" if confirmed is None else f"say --to {told(confirmed)}, or certify later"
-        raise ConfigurationError(
-            f"the audit of {project} is {until}: {point.get('unanswered', 0):,} calibration records wait for people; {way_out}"
-        )
-    return Standing(
-        model_version=facts["model_version"], began_at=from_ms(facts["began_at_ms"]), confirmed_until=confirmed
+async def _books(learning: LearningRecords, project: str, end: datetime) -> Books:
+    """All books of the project; raises ConfigurationError where the audit of the stretch is not complete yet."""
+    books = Books.told(project, await learning.books(project))
+    still = [each for each in books.all if not each.ended]
+    if not books.all or still:
+        # Says also whether there is such a project.
+        point = (await learning.project(project))["point"] or {}
+        confirmed = still[-1].confirmed_until if still else None
+        if confirmed is None or end > confirmed:
+            raise _incomplete(project, confirmed, point.get("unanswered", 0))
+    return books
+
+
+def _incomplete(project: str, confirmed: datetime | None, unanswered: int) -> ConfigurationError:
+    until = "not even begun" if confirmed is None else f"complete up to {told(confirmed)} only"
+    way_out = "certify later" if confirmed is None else f"say --to {told(confirmed)}, or certify later"
+    return ConfigurationError(
+        f"the audit of {project} is {until}: {unanswered:,} calibration records wait for people; {way_out}"
     )
 
 
-async def _labels(connection: Connection, project: str, begin: datetime, end: datetime) -> LabelsOfLot:
-    found = LabelsOfLot(begin, end)
-    batches = export(connection.broker(), connection.names.topic(LABELS), project, all_revisions=True, following=False)
+async def _labels(
+    connection: Connection, project: str, stretch: tuple[datetime, datetime], books: Books
+) -> LabelsOfLot:
+    found = LabelsOfLot(*stretch, books)
+    batches = all_revisions(connection.broker(), connection.names.topic(LABELS), project)
     async with contextlib.aclosing(batches):
-        async for labels in batches:
-            found.take(labels)
+        async for revisions in batches:
+            found.take(revisions)
     return found
 
 

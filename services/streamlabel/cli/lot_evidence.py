@@ -1,39 +1,31 @@
 """What is known of a lot: the labels that the model set in a stretch of time, and the calibration records drawn beside them.
 
-label ──gate id──▶ gate ──lane rate──▶ stratum ◀──lane rate── audit
-                     └──subject──▶ how far the audit of that model version is complete
+label ──gate──▶ book and lane rate: a stratum ◀──gate── audit
+                  └──▶ how far the audit is complete
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from streamlabel.cli.lot_labels import Book, Books, LabelsOfLot
 from streamlabel.core.control import Gate
-from streamlabel.core.decision import Purpose, Route
 from streamlabel.core.label import Label, LabelSource
 from streamlabel.gate.lot import Stratum
 
 WITHOUT_GATE = "set without a gate, or by one that learning does not know"
-NEVER_AUDITED = "set after the audit of their model version had ended"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """Where the present gate is: of labels since `began_at`, the audit is complete up to `confirmed_until` (None: nowhere)."""
-
-    model_version: int
-    began_at: datetime
-    confirmed_until: datetime | None
+NEVER_AUDITED = "set when their audit had ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lot:
     """Counts and ids. `standing` labels of the model are what is promised about; `superseded` ones are in the strata's counts
-    as well, for whoever corrected them did not draw them at random. `not_covered` labels of the stretch are in neither; why.
+    as well, for whoever corrected, replaced or deleted them did not draw them at random. `not_covered` labels of the stretch are in
+    neither; why.
     """
 
     strata: tuple[Stratum, ...]
@@ -45,121 +37,94 @@ class Lot:
     gate_ids: tuple[str, ...]
 
 
-class LabelsOfLot:
-    """Gathers the labels of a project that bear on a lot, out of every revision on the topic."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Drawn:
+    """An audited record: which label would have been set, what people said, and beside which labels it was drawn."""
 
-    def __init__(self, begin: datetime, end: datetime) -> None:
-        self._begin = begin
-        self._end = end
-        self.set_by_model: dict[str, Label] = {}
-        self._corrected: set[str] = set()
-        self._calibrated: dict[str, str] = {}
+    record_id: str
+    gate_id: str
+    wrong: bool
+    answered: bool
 
-    def take(self, labels: Iterable[Label]) -> None:
-        """Takes revisions in, of each record in the order in which they were set."""
-        for label in labels:
-            record_id = label.key.record_id
-            if label.decision.purpose is Purpose.CALIBRATE:
-                self._calibrated[record_id] = label.decision.gate_id
-            if label.source is LabelSource.MODEL:
-                self._corrected.discard(record_id)
-                if self._begin <= label.labelled_at < self._end:
-                    self.set_by_model[record_id] = label
-                continue
-            self._corrected.add(record_id)
-            if label.decision.route is Route.AUTO_LABEL and label.labelled_at >= self._begin:
-                # The model's own label may be gone by compaction: perhaps it was set in the stretch.
-                self.set_by_model.setdefault(record_id, label)
 
-    def stands(self, record_id: str) -> bool:
-        """Whether the record's label is still the model's."""
-        return record_id not in self._corrected
+# A book, and a lane rate in it: coins of the same record fall alike in two books, so these are never taken together.
+_Place = tuple[int, float]
 
-    def gate_of_audit(self, record_id: str) -> str:
-        """The gate by which a calibration record was drawn; empty where no label says so."""
-        return self._calibrated.get(record_id, "")
 
-    def gate_ids(self, audits: Iterable[Mapping[str, Any]]) -> set[str]:
-        """The gates by which these labels were set and these records drawn."""
-        drawn = {self.gate_of_audit(each["record_id"]) for each in audits}
-        return drawn | {label.decision.gate_id for label in self.set_by_model.values()}
+def gates_of_audits(project: str, audits: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The gates by which these records were drawn."""
+    return {_gate_id(project, each) for each in audits if each["gate_number"]}
 
 
 def gather_lot(
-    labels: LabelsOfLot, audits: Sequence[Mapping[str, Any]], gates: Mapping[str, Gate], standing: Standing
+    project: str, labels: LabelsOfLot, audits: Sequence[Mapping[str, Any]], gates: Mapping[str, Gate], books: Books
 ) -> Lot:
     """The lot, stratum by stratum; of `audits` only those count whose record would have passed."""
-    audited_until = _audited_until(labels, gates, standing)
     not_covered: Counter[str] = Counter()
-    counts: Counter[float] = Counter()
-    used: set[str] = set()
+    counts: Counter[_Place] = Counter()
+    gate_ids: set[str] = set()
     still, superseded = 0, 0
-    for record_id, label in labels.set_by_model.items():
+    for each in labels.set_by_model():
+        label, book = each.label, books.of(each.label)
         gate = gates.get(label.decision.gate_id)
-        why = WITHOUT_GATE if gate is None else _why_not_covered(label, gate, standing, audited_until)
-        if gate is None or why is not None:
-            not_covered[why or WITHOUT_GATE] += labels.stands(record_id)
-            continue
-        counts[gate.lane_rate] += 1
-        used.add(gate.gate_id)
-        if labels.stands(record_id):
-            still += 1
+        if gate is None or book is None:
+            not_covered[WITHOUT_GATE] += each.stands
+        elif not _is_covered(label, book):
+            not_covered[NEVER_AUDITED] += each.stands
         else:
-            superseded += 1
-    ours = [each for each in audits if each["passable"] and _is_covered(each, standing, audited_until)]
-    by_rate: defaultdict[float, list[Mapping[str, Any]]] = defaultdict(list)
-    for each in ours:
-        by_rate[_rate(each, labels, gates)].append(each)
-    strata = tuple(_stratum(rate, count, by_rate.get(rate, ())) for rate, count in sorted(counts.items()))
-    counted = [each for rate in counts for each in by_rate.get(rate, ())]
-    used |= {gate_id for each in counted if (gate_id := labels.gate_of_audit(each["record_id"])) in gates}
+            counts[book.number, gate.lane_rate] += 1
+            gate_ids.add(gate.gate_id)
+            still, superseded = still + each.stands, superseded + (not each.stands)
+    drawn = _drawn(project, labels, audits, gates, books)
+    counted = [each for place in counts for each in drawn.get(place, ())]
     return Lot(
-        strata=strata,
+        strata=tuple(_stratum(place, counts[place], drawn.get(place, ())) for place in sorted(counts)),
         standing=still,
         superseded=superseded,
-        unanswered=sum(each["answer"] is None for each in counted),
+        unanswered=sum(not each.answered for each in counted),
         not_covered=+not_covered,
-        audits=tuple(sorted(each["record_id"] for each in counted)),
-        gate_ids=tuple(sorted(used)),
+        audits=tuple(sorted(each.record_id for each in counted)),
+        gate_ids=tuple(sorted(gate_ids | {each.gate_id for each in counted if each.gate_id in gates})),
     )
 
 
-def _stratum(rate: float, labels: int, audits: Sequence[Mapping[str, Any]]) -> Stratum:
-    # Who answers nothing might have said that the model was wrong.
-    wrong = sum(each["answer"] != each["predicted"] for each in audits)
-    return Stratum(lane_rate=rate, labels=labels, audited=len(audits), found=wrong)
+def _drawn(
+    project: str,
+    labels: LabelsOfLot,
+    audits: Sequence[Mapping[str, Any]],
+    gates: Mapping[str, Gate],
+    books: Books,
+) -> Mapping[_Place, Sequence[_Drawn]]:
+    """What was drawn, by place. What routing drew by a gate that rested on another book than became richer by it is left out, as the
+    labels that it set by such a gate are."""
+    known = {each.number: each for each in books.all}
+    drawn: defaultdict[_Place, list[_Drawn]] = defaultdict(list)
+    for each in audits:
+        book, gate_id = known.get(each["book_no"]), _gate_id(project, each)
+        by = books.by_gate(each["gate_number"]) if each["gate_number"] else book
+        if book is None or by is not book or not each["passable"]:
+            continue
+        if not book.covers(datetime.fromisoformat(each["decided_at"])):
+            continue
+        # The rate by which routing drew it; learning's own is ahead of it while a gate is on its way.
+        rate = gates[gate_id].lane_rate if gate_id in gates else float(each["lane_rate"])
+        now = labels.answer(each["record_id"], book.number)
+        # Who answers nothing might have said that the model was wrong; who says something else later may be right.
+        wrong = each["answer"] != each["predicted"] or now not in (None, each["predicted"])
+        drawn[book.number, rate].append(
+            _Drawn(record_id=each["record_id"], gate_id=gate_id, wrong=wrong, answered=each["answer"] is not None)
+        )
+    return drawn
 
 
-def _rate(audit: Mapping[str, Any], labels: LabelsOfLot, gates: Mapping[str, Gate]) -> float:
-    """The rate by which routing drew the record; learning's own is ahead of it while a gate is on its way."""
-    gate = gates.get(labels.gate_of_audit(audit["record_id"]))
-    return float(audit["lane_rate"]) if gate is None else gate.lane_rate
+def _stratum(place: _Place, labels: int, audits: Sequence[_Drawn]) -> Stratum:
+    return Stratum(lane_rate=place[1], labels=labels, audited=len(audits), found=sum(each.wrong for each in audits))
 
 
-def _audited_until(labels: LabelsOfLot, gates: Mapping[str, Gate], standing: Standing) -> dict[int, datetime]:
-    """How far the audit of each model version before the present gate is known to be complete: its gates said so."""
-    found: dict[int, datetime] = {}
-    for label in labels.set_by_model.values():
-        gate = gates.get(label.decision.gate_id)
-        if gate is not None and gate.confirmed_until is not None and label.labelled_at < standing.began_at:
-            found[gate.model_version] = max(gate.confirmed_until, found.get(gate.model_version, gate.confirmed_until))
-    return found
+def _is_covered(label: Label, book: Book) -> bool:
+    # When the model set a label that is known by its correction only is not known any more: one too many makes the bound larger.
+    return label.source is LabelSource.HUMAN or book.covers(label.labelled_at)
 
 
-def _why_not_covered(label: Label, gate: Gate, standing: Standing, audited_until: Mapping[int, datetime]) -> str | None:
-    if label.source is LabelSource.HUMAN:
-        # When the model set it is not known any more; one too many makes the bound larger, never too small.
-        return None
-    if label.labelled_at >= standing.began_at:
-        until = standing.confirmed_until if gate.model_version == standing.model_version else None
-    else:
-        until = audited_until.get(gate.model_version)
-    return None if until is not None and label.labelled_at < until else NEVER_AUDITED
-
-
-def _is_covered(audit: Mapping[str, Any], standing: Standing, audited_until: Mapping[int, datetime]) -> bool:
-    at = datetime.fromisoformat(audit["decided_at"])
-    if at >= standing.began_at:
-        return True
-    until = audited_until.get(audit["model_version"])
-    return until is not None and at < until
+def _gate_id(project: str, audit: Mapping[str, Any]) -> str:
+    return f"{project}/{audit['gate_number']}"

@@ -45,7 +45,7 @@ def page(made: Certificate, sha256: str) -> str:
         f'<p class="warning">Not covered: {count:,} labels {escape(why)}.</p>' for why, count in lot.not_covered.items()
     )
     superseded = (
-        f"<p>{lot.superseded:,} more were corrected by people later; they are in the counts below, not in the promise.</p>"
+        f"<p>{lot.superseded:,} more were corrected, replaced or deleted later; they are in the counts below, not in the promise.</p>"
         if lot.superseded
         else ""
     )

@@ -22,8 +22,8 @@ WITH made AS (
         ('q', 7, now() - interval '40 days', '', decode('03', 'hex')),
         ('p', 3, now(), '', decode('02', 'hex'))
 ), audits AS (
-    INSERT INTO audit (project, record_id, model_version, decided_at, lane_rate, predicted, answer, passable)
-    VALUES ('p', 'r', 1, now() - interval '400 days', 0.05, 'a', 'a', true)
+    INSERT INTO audit (project, book_no, record_id, model_version, decided_at, lane_rate, predicted, answer, passable)
+    VALUES ('p', 1, 'r', 1, now() - interval '400 days', 0.05, 'a', 'a', true)
 )
 INSERT INTO point (project, at, facts) VALUES ('p', now() - interval '40 days', '{}'), ('p', now(), '{}')
 """

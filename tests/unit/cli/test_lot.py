@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 import pytest
 
 from streamlabel.cli.lot_certificate import canonical, certificate, document
-from streamlabel.cli.lot_evidence import NEVER_AUDITED, WITHOUT_GATE, LabelsOfLot, Lot, Standing, gather_lot
+from streamlabel.cli.lot_evidence import NEVER_AUDITED, WITHOUT_GATE, Lot, gates_of_audits, gather_lot
+from streamlabel.cli.lot_labels import Book, Books, LabelsOfLot
 from streamlabel.cli.lot_page import page
 from streamlabel.core.control import Gate
 from streamlabel.core.decision import Decision, DecisionReason, Route
@@ -23,7 +24,7 @@ from support.gates import NOW, a_gate
 
 HOUR = timedelta(hours=1)
 BEGIN, END = NOW, NOW + 10 * HOUR
-STANDING = Standing(model_version=1, began_at=NOW - HOUR, confirmed_until=END)
+OPEN = Book(number=1, first_gate=1, confirmed_until=END)
 
 
 def gate(number: int, rate: float = 0.05, **changes: Any) -> Gate:
@@ -32,8 +33,9 @@ def gate(number: int, rate: float = 0.05, **changes: Any) -> Gate:
 
 def audit(record_id: str, *, rate: float = 0.05, at: datetime = NOW + HOUR, **changes: Any) -> dict[str, Any]:
     return {
+        "book_no": 1,
         "record_id": record_id,
-        "model_version": 1,
+        "gate_number": 1,
         "decided_at": at.isoformat(),
         "lane_rate": rate,
         "predicted": "spam",
@@ -55,14 +57,16 @@ def corrected(label: Label, at: datetime) -> Label:
 
 
 def gathered(
-    labels: list[Label],
+    labels: list[Label | str],
     audits: list[dict[str, Any]],
     gates: list[Gate] | None = None,
-    standing: Standing = STANDING,
+    books: tuple[Book, ...] = (OPEN,),
 ) -> Lot:
-    of_lot = LabelsOfLot(BEGIN, END)
-    of_lot.take(labels)
-    return gather_lot(of_lot, audits, {each.gate_id: each for each in gates or [gate(1)]}, standing)
+    """Of labels in the order in which they were set; a name is that of a record whose label was deleted."""
+    known = Books("mail", books)
+    of_lot = LabelsOfLot(BEGIN, END, known)
+    of_lot.take([(each, None) if isinstance(each, str) else (each.key.record_id, each) for each in labels])
+    return gather_lot("mail", of_lot, audits, {each.gate_id: each for each in gates or [gate(1)]}, known)
 
 
 def test_labels_of_the_stretch_and_passable_records_of_the_lane() -> None:
@@ -96,15 +100,21 @@ def test_strata_are_told_apart_by_the_rate_of_the_gate_that_routing_went_by() ->
     labels = [
         *(passed(f"x{row}", BEGIN, gate_id="mail/1") for row in range(3)),
         *(passed(f"y{row}", BEGIN, gate_id="mail/2") for row in range(2)),
-        calibrated("ahead", BEGIN, gate_id="mail/1"),
     ]
-    audits = [audit("slow", rate=0.05), audit("fast", rate=0.15), audit("ahead", rate=0.15, answer="ham")]
-    lot = gathered(labels, [*audits, audit("closed", rate=0.5)], [gate(1, 0.05), gate(2, 0.15)])
+    audits = [
+        audit("slow", rate=0.05),
+        audit("fast", rate=0.15, gate_number=2),
+        # Learning's own rate was ahead of the gate that routing went by.
+        audit("ahead", rate=0.15, answer="ham"),
+        audit("of nobody knows which gate", rate=0.15, gate_number=0),
+    ]
+    assert gates_of_audits("mail", audits) == {"mail/1", "mail/2"}
+    lot = gathered(labels, [*audits, audit("closed", rate=0.5, gate_number=3)], [gate(1, 0.05), gate(2, 0.15)])
     assert lot.strata == (
         Stratum(lane_rate=0.05, labels=3, audited=2, found=1),
-        Stratum(lane_rate=0.15, labels=2, audited=1, found=0),
+        Stratum(lane_rate=0.15, labels=2, audited=2, found=0),
     )
-    assert lot.audits == ("ahead", "fast", "slow"), "beside a closed gate there are no labels to speak of"
+    assert lot.audits == ("ahead", "fast", "of nobody knows which gate", "slow")
 
 
 def test_labels_of_no_known_gate_are_not_covered() -> None:
@@ -113,27 +123,87 @@ def test_labels_of_no_known_gate_are_not_covered() -> None:
     )
     lot = gathered([passed("r", BEGIN), by_threshold, passed("u", BEGIN, gate_id="mail/9")], [])
     assert (lot.standing, lot.not_covered) == (1, {WITHOUT_GATE: 2})
+    assert gathered([passed("r", BEGIN)], [], books=()).not_covered == {WITHOUT_GATE: 1}
 
 
-def test_an_earlier_model_version_is_covered_as_far_as_its_gates_knew() -> None:
-    """What its last calibration records said was never counted: the evidence began anew with the next version."""
-    standing = Standing(model_version=2, began_at=BEGIN + 5 * HOUR, confirmed_until=END)
-    old = [gate(1, confirmed_until=BEGIN + HOUR), gate(2, confirmed_until=BEGIN + 3 * HOUR)]
-    new = gate(3, model_version=2, confirmed_until=None)
-    labels = [
+def test_labels_and_audits_of_an_ended_book_are_covered_as_far_as_it_had_come() -> None:
+    """What its last calibration records said was never counted: the evidence began anew with the next book."""
+    books = (
+        replace(OPEN, confirmed_until=BEGIN + 3 * HOUR, ended=True),
+        Book(number=2, first_gate=3, confirmed_until=None, ended=True),
+        Book(number=4, first_gate=5, confirmed_until=END),
+    )
+    gates = [*(gate(number) for number in (1, 2)), gate(3, model_version=2), gate(6)]
+    labels: list[Label | str] = [
         passed("v1", BEGIN + HOUR, gate_id="mail/1"),
         passed("v1 late", BEGIN + 3 * HOUR, gate_id="mail/2"),
-        passed("v2", BEGIN + 6 * HOUR, gate_id="mail/3", model_version=2),
-        passed("v1 after v2", BEGIN + 6 * HOUR, gate_id="mail/2"),
+        passed("v2", BEGIN + 4 * HOUR, gate_id="mail/3", model_version=2),
+        passed("v1 again", BEGIN + 6 * HOUR, gate_id="mail/6"),
+        # Routing had not heard yet that its gate was no more.
+        passed("v1 by an old gate", BEGIN + 6 * HOUR, gate_id="mail/2"),
     ]
     audits = [
         audit("a", at=BEGIN + 2 * HOUR),
-        audit("b", at=BEGIN + 4 * HOUR),
-        audit("c", at=BEGIN + 6 * HOUR, model_version=2),
+        audit("b", at=BEGIN + 3 * HOUR),
+        audit("c", at=BEGIN + 4 * HOUR, book_no=2, gate_number=3),
+        audit("d", at=BEGIN + 6 * HOUR, book_no=4, gate_number=6),
+        audit("e", at=BEGIN + 6 * HOUR, book_no=4, gate_number=2),
+        audit("f", at=BEGIN + 6 * HOUR, book_no=3, gate_number=0),
     ]
-    lot = gathered(labels, audits, [*old, new], standing)
-    assert (lot.standing, lot.not_covered) == (2, {NEVER_AUDITED: 2})
-    assert lot.audits == ("a", "c")
+    lot = gathered(labels, audits, gates, books)
+    assert (lot.standing, lot.not_covered) == (2, {NEVER_AUDITED: 3})
+    assert lot.audits == ("a", "d")
+    assert lot.strata == (Stratum(lane_rate=0.05, labels=1, audited=1, found=0),) * 2, "each book by itself"
+
+
+def test_a_stream_that_is_sent_again_under_another_model_is_drawn_again() -> None:
+    books = (replace(OPEN, ended=True), Book(number=2, first_gate=5, confirmed_until=END))
+    gates = [gate(1), gate(5, model_name="other")]
+    labels: list[Label | str] = [
+        passed("r", BEGIN + HOUR),
+        passed("s", BEGIN + HOUR),
+        passed("r", BEGIN + 2 * HOUR, gate_id="mail/5"),
+        passed("s", END, gate_id="mail/5"),
+    ]
+    lot = gathered(labels, [audit("a"), audit("a", book_no=2, gate_number=5, answer="ham")], gates, books)
+    assert lot.strata == (
+        Stratum(lane_rate=0.05, labels=2, audited=1, found=0),
+        Stratum(lane_rate=0.05, labels=1, audited=1, found=1),
+    )
+    assert (lot.standing, lot.superseded) == (1, 2), "what the model replaced stands no more"
+
+
+def test_a_deleted_label_is_not_promised_and_stays_in_the_population() -> None:
+    lot = gathered([passed("stands", BEGIN), passed("gone", BEGIN), "gone", "never labelled"], [audit("a")])
+    assert (lot.standing, lot.superseded, lot.strata[0].labels) == (1, 1, 2)
+    again = gathered([passed("r", BEGIN), "r", passed("r", BEGIN + HOUR)], [])
+    assert (again.standing, again.superseded) == (1, 0)
+
+
+def test_an_audit_is_wrong_if_people_ever_said_so() -> None:
+    """The evidence keeps the answer that was counted; whoever is corrected later was perhaps wrong."""
+    later = [
+        replace(calibrated(each, BEGIN), revision=2, supersedes_revision=1, class_name="ham") for each in ("a", "b")
+    ]
+    back = replace(calibrated("b", BEGIN), revision=3, supersedes_revision=2)
+    lot = gathered(
+        [passed("r", BEGIN), calibrated("a", BEGIN), *later, back], [audit("a"), audit("b"), audit("c", answer="ham")]
+    )
+    assert (lot.strata[0].audited, lot.strata[0].found) == (3, 2)
+
+
+def test_books_are_told_by_learning() -> None:
+    facts = {"book_no": 1, "first_gate": 3, "confirmed_until_ms": None, "ended_at_ms": 7}
+    later = facts | {"book_no": 4, "first_gate": 9, "confirmed_until_ms": 1_000, "ended_at_ms": None}
+    books = Books.told("mail", [later, facts, facts | {"book_no": 2, "first_gate": None}])
+    assert [(each.number, each.ended) for each in books.all] == [(1, True), (4, False)]
+    assert {number: (found.number if (found := books.by_gate(number)) else None) for number in (2, 3, 8, 9)} == {
+        2: None,
+        3: 1,
+        8: 1,
+        9: 4,
+    }
+    assert not books.all[0].covers(BEGIN)
 
 
 def a_certificate(lot: Lot, **changes: Any) -> Any:
@@ -191,5 +261,5 @@ def test_the_page_is_whole_in_itself(lot: Lot) -> None:
 def test_the_page_warns_of_what_is_not_covered() -> None:
     made = a_certificate(replace(TWO, not_covered={WITHOUT_GATE: 12}, superseded=3))
     assert f"Not covered: 12 labels {WITHOUT_GATE}" in page(made, "")
-    assert "3 more were corrected" in page(made, "")
+    assert "3 more were corrected, replaced or deleted" in page(made, "")
     assert f"Not covered: 12 labels {WITHOUT_GATE}" in made.words()

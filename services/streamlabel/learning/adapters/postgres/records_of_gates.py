@@ -35,9 +35,19 @@ _TRANSITIONS = """
 SELECT transition_no, project, model_name, model_version, facts, previous, digest FROM transition
 WHERE project = $1 ORDER BY transition_no DESC LIMIT $2
 """
+_BOOKS = """
+SELECT
+    book_no, model_name, model_version, taxonomy_version, alpha, delta, double_blind_share, first_gate,
+    began_at, ended_at, confirmed_until, latest.facts
+FROM book LEFT JOIN LATERAL (
+    SELECT facts FROM point WHERE point.project = book.project AND ended_at IS NULL ORDER BY at DESC LIMIT 1
+) AS latest ON true
+WHERE project = $1 ORDER BY book_no
+"""
+_KEPT_GATES = "SELECT min(gate_number) AS first, max(gate_number) AS last FROM gate WHERE project = $1"
 _AUDITS = """
-SELECT record_id, model_version, decided_at, lane_rate, predicted, answer, passable FROM audit
-WHERE project = $1 AND decided_at >= $2 AND decided_at < $3 ORDER BY decided_at, record_id
+SELECT book_no, record_id, gate_number, model_version, decided_at, lane_rate, predicted, answer, passable FROM audit
+WHERE project = $1 AND decided_at >= $2 AND decided_at < $3 ORDER BY decided_at, record_id, book_no
 """
 _GATE = """
 SELECT gate.message, scorer.message AS scorer FROM gate JOIN scorer ON scorer.digest = gate.scorer_digest
@@ -62,7 +72,7 @@ class GateRecords:
                 "alpha": row["alpha"],
                 "delta": row["delta"],
                 "double_blind_share": row["double_blind_share"],
-                "began_at_ms": int(row["began_at"].timestamp() * 1000),
+                "began_at_ms": _ms(row["began_at"]),
                 "point": None if row["facts"] is None else json.loads(row["facts"]),
             }
             for row in await self.database.fetch(_PROJECTS)
@@ -80,6 +90,33 @@ class GateRecords:
         """Transitions of all projects by number, from the one after `after` on."""
         return [_link(row) for row in await self.database.fetch(_CHAIN, after, most)]
 
+    async def books(self, project: str) -> Sequence[dict[str, Any]]:
+        """Every book that was ever kept for a project, in order: which gates rest on it, and how far it confirmed their labels."""
+        return [
+            {
+                "book_no": row["book_no"],
+                "model_name": row["model_name"],
+                "model_version": row["model_version"],
+                "taxonomy_version": row["taxonomy_version"],
+                "alpha": row["alpha"],
+                "delta": row["delta"],
+                "double_blind_share": row["double_blind_share"],
+                "first_gate": row["first_gate"],
+                "began_at_ms": _ms(row["began_at"]),
+                "ended_at_ms": _ms(row["ended_at"]),
+                # Of one that is open the latest point knows more than the latest gate.
+                "confirmed_until_ms": _ms(row["confirmed_until"])
+                if row["facts"] is None
+                else json.loads(row["facts"])["confirmed_until_ms"] or None,
+            }
+            for row in await self.database.fetch(_BOOKS, project)
+        ]
+
+    async def kept_gates(self, project: str) -> dict[str, int] | None:
+        """The numbers of the first and the last gate that are kept of a project, and all between; None where there is none."""
+        [row] = await self.database.fetch(_KEPT_GATES, project)
+        return None if row["last"] is None else {"first": row["first"], "last": row["last"]}
+
     async def audits(self, project: str, begin: datetime, end: datetime) -> Sequence[dict[str, Any]]:
         """Calibration records that were decided from `begin` on and before `end`, as they became evidence."""
         return [
@@ -91,6 +128,10 @@ class GateRecords:
         """A gate as it was published, but for its times; None where there was none of that number."""
         rows = await self.database.fetch(_GATE, project, number)
         return join_gate(bytes(rows[0]["message"]), bytes(rows[0]["scorer"])) if rows else None
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)
 
 
 def _link(row: Any) -> ChainedTransition:

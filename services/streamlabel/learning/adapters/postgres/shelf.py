@@ -75,8 +75,10 @@ INSERT INTO transition (transition_no, project, model_name, model_version, facts
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 _ADD_AUDIT = """
-INSERT INTO audit (project, record_id, model_version, decided_at, lane_rate, predicted, answer, passable)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (project, record_id) DO NOTHING
+INSERT INTO audit
+    (project, book_no, record_id, model_version, decided_at, lane_rate, predicted, answer, passable, gate_number)
+SELECT project, book_no, $2, model_version, $3, $4, $5, $6, $7, $8 FROM book WHERE project = $1 AND ended_at IS NULL
+ON CONFLICT (project, book_no, record_id) DO NOTHING
 """
 _ADD_SCORER = "INSERT INTO scorer (digest, message) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING"
 _ADD_GATE = "INSERT INTO gate (project, gate_number, message, scorer_digest) VALUES ($1, $2, $3, $4)"
@@ -242,12 +244,12 @@ def _audit_row(subject: Subject, audit: Audit) -> tuple[Any, ...]:
     return (
         subject.project,
         audit.record_id,
-        subject.model_version,
         _moment(audit.at_ms),
         audit.rate,
         names[audit.predicted],
         None if audit.answer == UNKNOWN_CLASS else names[audit.answer],
         audit.passable,
+        audit.gate,
     )
 
 

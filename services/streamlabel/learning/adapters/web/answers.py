@@ -4,6 +4,7 @@ GET /gate/api/projects                                 each certified project an
 GET /gate/api/course?project=P[&since_ms=N]            points of its course, for a chart
 GET /gate/api/transitions?project=P                    the latest transitions, latest first
 GET /gate/api/chain?after=N                            transitions of all projects in order, to be verified
+GET /gate/api/books?project=P                          every book that was kept of it, and which of its gates are kept
 GET /gate/api/audits?project=P&from_ms=N&to_ms=N       calibration records as they became evidence
 GET /gate/api/gates?project=P&number=N                 a gate as it was published (protobuf)
 
@@ -43,6 +44,7 @@ def gate_routes(records: GateRecords, visitors: Visitors) -> Sequence[web.Abstra
         "course": answers.course,
         "transitions": answers.transitions,
         "chain": answers.chain,
+        "books": answers.books,
         "audits": answers.audits,
         "gates": answers.gate,
     }
@@ -68,6 +70,11 @@ class _Answers:
     async def chain(self, request: web.Request) -> web.StreamResponse:
         found = await self.records.chain(_number(request, "after", 0), _CHAIN)
         return _json({"transitions": [_told(each) for each in found]})
+
+    async def books(self, request: web.Request) -> web.StreamResponse:
+        project = _project(request)
+        books, gates = await self.records.books(project), await self.records.kept_gates(project)
+        return _json({"project": project, "books": books, "gates": gates})
 
     async def audits(self, request: web.Request) -> web.StreamResponse:
         project = _project(request)
