@@ -16,8 +16,8 @@ from streamlabel.learning.adapters.postgres.shelf import PostgresShelf
 from streamlabel.learning.adapters.web.answers import gate_routes
 from streamlabel.learning.adapters.web.page import gate_page_routes
 from streamlabel.learning.ports import Page
-from streamlabel.learning.rules.book import Step
 from streamlabel.learning.rules.points import Point
+from streamlabel.learning.rules.standing import Step
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.clock import SystemClock

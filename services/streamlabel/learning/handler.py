@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from streamlabel.core.control import GateState
 from streamlabel.errors import TransientError
 from streamlabel.learning.ports import Clock, Coins, News, Observer, Page, Projects, Shelf, ShelvedBook
-from streamlabel.learning.rules.book import Book, BookLimits, Standing, Step
+from streamlabel.learning.rules.book import Book, BookLimits
 from streamlabel.learning.rules.book_storage import dump_book, load_book
 from streamlabel.learning.rules.events import Event, Ticked
 from streamlabel.learning.rules.gates import expiry, gate_id, published_gate
 from streamlabel.learning.rules.listening import Heard
 from streamlabel.learning.rules.points import Point, point_of
+from streamlabel.learning.rules.standing import Standing, Step
 from streamlabel.learning.rules.subject import Subject, subject_of
 from streamlabel.learning.rules.suspicions import NOTHING, Vouched
 

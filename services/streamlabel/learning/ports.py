@@ -11,9 +11,9 @@ from streamlabel.core.prediction import Prediction
 from streamlabel.core.project import Project
 from streamlabel.core.review import ReviewTask
 from streamlabel.gate.published import PublishedGate
-from streamlabel.learning.rules.book import Audit, Step
 from streamlabel.learning.rules.events import Event
 from streamlabel.learning.rules.points import Point
+from streamlabel.learning.rules.standing import Audit, Step
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.suspicions import NOTHING, Vouched
 

@@ -39,7 +39,8 @@ class LearningSettings(CoinKeySettings):
         20_000,
         ge=100,
         le=1_000_000,
-        description="Predictions kept in memory per project and kind while their answers are awaited",
+        description="Predictions kept in memory per project and kind while their answers are awaited; from 7/8 of it on, and until "
+        "half, a gate is shut: people are too far behind to vouch for labels",
     )
     learning_answer_limit_s: float = Field(
         86_400.0,
@@ -48,7 +49,10 @@ class LearningSettings(CoinKeySettings):
         description="A calibration record that is unanswered for so long counts as an error",
     )
     learning_decision_limit_s: float = Field(
-        600.0, ge=1, le=86_400, description="A record of which routing says nothing for so long is no evidence"
+        600.0,
+        ge=1,
+        le=86_400,
+        description="A record of which routing says nothing, though it speaks of what came so much later, is no evidence",
     )
     learning_gate_lifetime_s: float = Field(
         900.0, ge=5, le=86_400, description="A gate is void when learning has not renewed it for so long"

@@ -14,7 +14,7 @@ import pytest
 from streamlabel.learning.adapters.postgres.records_of_gates import GateRecords
 from streamlabel.learning.adapters.postgres.shelf import PostgresShelf
 from streamlabel.learning.ports import Page
-from streamlabel.learning.rules.book import Audit
+from streamlabel.learning.rules.standing import Audit
 from streamlabel.learning.rules.suspicions import NOTHING, Suspicion, Vouched
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.clock import SystemClock

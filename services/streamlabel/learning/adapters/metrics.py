@@ -8,8 +8,8 @@ from functools import partial
 from operator import attrgetter
 
 from streamlabel.core.control import GateState
-from streamlabel.learning.rules.book import Step
 from streamlabel.learning.rules.points import Point
+from streamlabel.learning.rules.standing import Step
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.runtime.clock import Clock
 from streamlabel.runtime.metrics import Metrics

@@ -10,9 +10,8 @@ Events may come in any order between topics: what is told of a record before the
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,17 +20,18 @@ from streamlabel.core.prediction import Prediction
 from streamlabel.gate.keeper import CLOSED, Keeper, Transition
 from streamlabel.gate.policy import GatePolicy
 from streamlabel.gate.sample import NOT_ASKED, Rows
-from streamlabel.gate.scorer import Scorer, join_predictions
+from streamlabel.gate.scorer import join_predictions
+from streamlabel.learning.rules.course import Course
+from streamlabel.learning.rules.crowd import Crowd
 from streamlabel.learning.rules.early import EarlyWords
 from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered, Event, Routed, Seen, Ticked, Word
+from streamlabel.learning.rules.standing import Audit, Standing, Step
 from streamlabel.learning.rules.subject import Subject
-from streamlabel.learning.rules.suspicions import Suspicion, folded
+from streamlabel.learning.rules.suspicions import Suspicion, doubted, folded
 from streamlabel.learning.rules.waiting import Waiting, WaitingRoom
 
 _LARGEST_WEIGHT = 20.0
 _TICK_MS, _IDLE_TICK_MS = 1_000, 10_000
-_TIMES = 4096
-_COVERAGE_RECORDS = 1000
 _MOST_SUSPICIONS = 50
 
 
@@ -39,61 +39,13 @@ _MOST_SUSPICIONS = 50
 class BookLimits:
     """`waiting` records at most are kept of each kind while their answers are awaited.
 
-    A calibration record that nobody answers within `answer_ms` counts as an error; one that routing has no word of for
-    `decision_ms` is taken to have been lost on the way, and is no evidence.
+    A calibration record that nobody answers within `answer_ms` counts as an error; one that routing has no word of, though it speaks
+    of what came `decision_ms` later, is taken to have been lost on the way, and is no evidence.
     """
 
     waiting: int = 20_000
     answer_ms: int = 86_400_000
     decision_ms: int = 600_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """A transition of the gate, and when it came about; `suspect_from_ms` where it casts doubt on labels."""
-
-    transition: Transition
-    at_ms: int
-    suspect_from_ms: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
-    """A calibration record as it went into the evidence: what the model said, what people said (UNKNOWN_CLASS: nothing in time).
-
-    `at_ms` is when routing decided: labels of the model are dated by the same clock. `gate` is the number of the gate that it went by
-    (0: nobody knows).
-    """
-
-    record_id: str
-    place: int
-    at_ms: int
-    rate: float
-    predicted: int
-    answer: int
-    passable: bool
-    gate: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How the gate stands. `threshold` is the certificate's, `guard_threshold` what the guard leaves of it; `count`, `errors`,
-    `share` and `bound` are the certificate's too. Two that are equal decide alike: `fits` tells one scorer from another."""
-
-    state: GateState
-    threshold: float
-    guard_threshold: float
-    lane_rate: float
-    scorer: Scorer = field(compare=False)
-    fits: int
-    count: int
-    errors: int
-    share: float
-    bound: float
-    epoch: int
-    reason: str
-    certified_at_ms: int | None
-    suspicions: tuple[Suspicion, ...]
 
 
 class Book:
@@ -104,7 +56,10 @@ class Book:
         self.limits = limits
         self.keeper = Keeper(policy or subject.gate_policy)
         self.room = WaitingRoom(limits.waiting)
+        self.crowd = Crowd()
         self.horizon_ms = 0
+        # Up to which date tasks of routing are heard.
+        self.routed_ms = 0
         self.reason = "no evidence yet"
         self.certified_at_ms: int | None = None
         self.suspicions: list[Suspicion] = []
@@ -113,8 +68,7 @@ class Book:
         # How many numbers an embedding has: as the first record has it. A model version does not change its shape.
         self.dimensions: int | None = None
         self.early = EarlyWords(limits.waiting)
-        self.times: deque[tuple[int, int]] = deque()
-        self.passes: deque[tuple[int, int]] = deque()
+        self.course = Course()
         self._steps: list[Step] = []
         self._audits: list[Audit] = []
         self._places = {name: place for place, name in enumerate(subject.class_names)}
@@ -123,11 +77,11 @@ class Book:
     def standing(self) -> Standing:
         """How the gate stands now."""
         keeper = self.keeper
-        found = keeper.certificate
+        found = None if self.is_shut else keeper.certificate
         threshold = found.threshold if found else CLOSED
-        guarded = keeper.threshold
+        guarded = self._threshold
         return Standing(
-            state=keeper.state,
+            state=GateState.SUSPENDED if self.is_shut else keeper.state,
             threshold=threshold,
             guard_threshold=guarded if guarded > threshold else 0.0,
             lane_rate=keeper.lane_rate,
@@ -146,14 +100,29 @@ class Book:
     @property
     def confirmed_until_ms(self) -> int:
         """Every calibration record that was decided before this moment is answered and counted."""
-        oldest = self.room.oldest_ms
-        return self.horizon_ms if oldest is None else min(self.horizon_ms, oldest)
+        held = [each for each in (self.room.oldest_ms, self.crowd.missed_from_ms) if each is not None]
+        return min([self.horizon_ms, *held])
 
     @property
-    def coverage(self) -> float:
-        """The share of the latest thousand records that the present gate would have let pass when they came."""
-        seen = sum(count for count, _ in self.passes)
-        return sum(passed for _, passed in self.passes) / seen if seen else 0.0
+    def is_shut(self) -> bool:
+        """Whether nothing passes only because people are too far behind to vouch for it."""
+        return self.crowd.is_here and self.keeper.state is GateState.CERTIFIED
+
+    @property
+    def answers_needed(self) -> int | None:
+        """How many more calibration answers are likely to open the gate; 0 while it is open, None where no number would."""
+        if self.is_shut:
+            return max(1, self.room.awaited - self.room.most // 2)
+        return self.keeper.answers_needed()
+
+    @property
+    def _lost_before_ms(self) -> int:
+        """Of what was written by then and routing has not spoken of, it never will."""
+        return min(self.horizon_ms, self.routed_ms) - self.limits.decision_ms
+
+    @property
+    def _threshold(self) -> float:
+        return CLOSED if self.is_shut else self.keeper.threshold
 
     def place_of(self, class_name: str) -> int:
         """The class as a number; UNKNOWN_CLASS for a name that the taxonomy does not have."""
@@ -197,7 +166,8 @@ class Book:
             self.keeper.look()
             self.looked_at_ms = event.at_ms
         for transition in self.keeper.take_transitions():
-            self._step(transition, event.at_ms)
+            self._step(self._as_people_allow(transition), event.at_ms)
+        self._look_at_the_crowd(event.at_ms)
 
     def take_steps(self) -> list[Step]:
         """What the gate did since the last call."""
@@ -219,27 +189,29 @@ class Book:
             return
         predictions, coins = event.predictions.take(np.array(fresh)), event.coins[fresh]
         scores = keeper.scorer.score(predictions)
-        rate, passable = keeper.lane_rate, scores >= keeper.threshold
+        rate, passable = keeper.lane_rate, scores >= self._threshold
         # Not the content, only the coin and the crowd before it, decides what can become evidence.
-        eligible = (coins < rate) & (not self.room.full)
+        barred = (coins < rate) & self.room.full
+        eligible = (coins < rate) & ~barred
+        if barred.any():
+            self.crowd.miss(event.earliest_ms)
         begin = keeper.place
         places = np.arange(begin, begin + len(fresh))
-        self.times.append((begin, event.earliest_ms))
-        if len(self.times) > _TIMES:
-            # Every second one goes, never the first: an older place is then dated earlier, not later.
-            self.times = deque(list(self.times)[::2])
-        self._note_coverage(len(fresh), int((passable & (coins >= rate)).sum()))
-        for row in np.flatnonzero(eligible | ~passable).tolist():
-            self.room.add(
-                Waiting(
-                    record_id=event.record_ids[fresh[row]],
-                    place=int(places[row]),
-                    at_ms=event.earliest_ms,
-                    eligible=bool(eligible[row]),
-                    coin=float(coins[row]),
-                    rate=rate,
-                    # A copy: a view would keep its whole batch.
-                    prediction=predictions.take(np.array([row])),
+        self.course.add(begin, event.earliest_ms, len(fresh), int((passable & (coins >= rate)).sum()))
+        for row in np.flatnonzero(eligible | barred | ~passable).tolist():
+            self._let_go(
+                self.room.add(
+                    Waiting(
+                        record_id=event.record_ids[fresh[row]],
+                        place=int(places[row]),
+                        at_ms=event.earliest_ms,
+                        eligible=bool(eligible[row]),
+                        coin=float(coins[row]),
+                        rate=rate,
+                        # A copy: a view would keep its whole batch.
+                        prediction=predictions.take(np.array([row])),
+                        barred=bool(barred[row]),
+                    )
                 )
             )
         unknown, weight = np.full(len(fresh), UNKNOWN_CLASS), np.ones(len(fresh))
@@ -262,6 +234,7 @@ class Book:
         self._hear_answers(answers)
 
     def _route(self, event: Routed) -> None:
+        self.routed_ms = max(self.routed_ms, *event.decided_ms[~event.passed].tolist(), 0)
         for record_id, word in event.words():
             record = self.room.get(record_id)
             if record is None:
@@ -275,10 +248,27 @@ class Book:
         if word.passed:
             self.room.drop(record.record_id)
         elif word.lane:
+            first = record.lane is None
             record.lane, record.passable = True, word.passable
+            if first and record.barred and word.passable:
+                self._miss(record)
         elif record.lane is None:
             record.lane = False
-            self.room.leave_lane(record)
+            self._let_go(self.room.leave_lane(record))
+
+    def _let_go(self, record: Waiting | None) -> None:
+        """There is no room for it. If routing has not spoken of it yet, it may have been of the lane, and may have passed."""
+        if record is not None and record.barred and record.lane is None:
+            record.passable = True
+            self._miss(record)
+
+    def _miss(self, record: Waiting) -> None:
+        """A calibration record that would have passed, and is no evidence: nothing vouches for the labels beside it."""
+        self._audits.append(_audit(record, UNKNOWN_CLASS))
+        decided_ms = record.at_ms if record.decided_ms is None else record.decided_ms
+        since_ms, missed_ms = record.since_ms, self.crowd.missed_from_ms
+        begin_ms = since_ms if missed_ms is None else min(since_ms, missed_ms)
+        self.suspicions = list(doubted(self.suspicions, begin_ms, decided_ms + 1, _MOST_SUSPICIONS))
 
     def _answer(self, event: Answered) -> None:
         told: list[tuple[Waiting, Word, int]] = []
@@ -314,14 +304,15 @@ class Book:
             if not record.counts or (record.answer is not None and record.decided_ms is not None):
                 continue
             # Time runs as far as the stream is read: who comes back after a day has a day's words still to hear.
-            waited_ms = self.horizon_ms - record.at_ms
+            is_lost = record.at_ms <= self._lost_before_ms
             if record.answer is not None:
                 # When it was decided nobody says any more; not before it was written.
-                record.decided_ms = record.at_ms if waited_ms >= self.limits.decision_ms else None
-            elif record.lane and waited_ms >= self.limits.answer_ms:
+                record.decided_ms = record.at_ms if is_lost else None
+            elif record.lane and self.horizon_ms - record.at_ms >= self.limits.answer_ms:
                 record.answer = UNKNOWN_CLASS
-            elif record.lane is None and waited_ms >= self.limits.decision_ms:
-                self.room.leave_lane(record)
+            elif record.lane is None and is_lost:
+                record.barred = True
+                self._let_go(self.room.leave_lane(record))
 
     def _count_evidence(self) -> None:
         ready = self.room.complete()
@@ -331,19 +322,7 @@ class Book:
         rows = self._rows(ready)
         passable = np.array([record.passable for record in ready])
         self.keeper.calibrate(rows, passable, np.array([record.coin >= record.rate / 2 for record in ready]))
-        for record, predicted in zip(ready, rows.predictions.predicted.tolist(), strict=True):
-            self._audits.append(
-                Audit(
-                    record_id=record.record_id,
-                    place=record.place,
-                    at_ms=record.at_ms if record.decided_ms is None else record.decided_ms,
-                    rate=record.rate,
-                    predicted=predicted,
-                    answer=UNKNOWN_CLASS if record.answer is None else record.answer,
-                    passable=record.passable,
-                    gate=record.gate,
-                )
-            )
+        self._audits += [_audit(record, UNKNOWN_CLASS if record.answer is None else record.answer) for record in ready]
 
     def _rows(self, records: Sequence[Waiting]) -> Rows:
         predictions = join_predictions([record.prediction for record in records])
@@ -358,6 +337,34 @@ class Book:
             weight=np.array(weights),
         )
 
+    def _as_people_allow(self, transition: Transition) -> Transition:
+        if transition.state is not GateState.CERTIFIED or not self.crowd.is_here:
+            return transition
+        return replace(transition, state=GateState.SUSPENDED, reason=f"{transition.reason}, but {self._far_behind}")
+
+    def _look_at_the_crowd(self, at_ms: int) -> None:
+        if not self.crowd.look(self.room, self._lost_before_ms):
+            return
+        found, keeper = self.keeper.certificate, self.keeper
+        if keeper.state is not GateState.CERTIFIED or found is None:
+            return
+        if self.crowd.is_here:
+            shut = Transition(place=keeper.place, state=GateState.SUSPENDED, reason=self._far_behind)
+        else:
+            shut = Transition(
+                place=keeper.place,
+                state=GateState.CERTIFIED,
+                reason="people have caught up",
+                threshold=keeper.threshold,
+                count=found.count,
+                errors=found.errors,
+            )
+        self._step(shut, at_ms)
+
+    @property
+    def _far_behind(self) -> str:
+        return f"people are far behind: {self.room.unanswered:,} calibration records wait for an answer"
+
     def _step(self, transition: Transition, at_ms: int) -> None:
         self.reason = transition.reason
         suspect_from_ms = None
@@ -368,18 +375,19 @@ class Book:
         else:
             self.certified_at_ms = None
             if transition.suspect_from is not None:
-                suspect_from_ms = self._time_of(transition.suspect_from)
+                suspect_from_ms = self.course.time_of(transition.suspect_from)
                 self.suspicions = list(folded([*self.suspicions, Suspicion(suspect_from_ms)], _MOST_SUSPICIONS))
         self._steps.append(Step(transition=transition, at_ms=at_ms, suspect_from_ms=suspect_from_ms))
 
-    def _time_of(self, place: int) -> int:
-        """A moment before which no record from `place` on was decided."""
-        later = [at_ms for begin, at_ms in self.times if begin > place]
-        earlier = [at_ms for begin, at_ms in self.times if begin <= place]
-        return min([*later, earlier[-1]] if earlier else later, default=0)
 
-    def _note_coverage(self, seen: int, passed: int) -> None:
-        self.passes.append((seen, passed))
-        count = sum(each for each, _ in self.passes)
-        while count - self.passes[0][0] >= _COVERAGE_RECORDS:
-            count -= self.passes.popleft()[0]
+def _audit(record: Waiting, answer: int) -> Audit:
+    return Audit(
+        record_id=record.record_id,
+        place=record.place,
+        at_ms=record.at_ms if record.decided_ms is None else record.decided_ms,
+        rate=record.rate,
+        predicted=int(record.prediction.predicted[0]),
+        answer=answer,
+        passable=record.passable,
+        gate=record.gate,
+    )

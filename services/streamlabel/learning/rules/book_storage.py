@@ -10,6 +10,7 @@ import numpy as np
 from streamlabel.gate.scorer import Predictions, join_predictions
 from streamlabel.gate.storage import Arrays, dump_keeper, load_keeper, pack, unpack
 from streamlabel.learning.rules.book import Book, BookLimits
+from streamlabel.learning.rules.crowd import Crowd
 from streamlabel.learning.rules.early import EarlyWord
 from streamlabel.learning.rules.events import Word
 from streamlabel.learning.rules.subject import Subject
@@ -31,6 +32,8 @@ def dump_book(book: Book) -> bytes:
     tree = {
         "form": _FORM,
         "horizon_ms": book.horizon_ms,
+        "routed_ms": book.routed_ms,
+        "crowd": astuple(book.crowd),
         "reason": book.reason,
         "certified_at_ms": book.certified_at_ms,
         "suspicions": [[each.from_ms, each.until_ms] for each in book.suspicions],
@@ -40,8 +43,8 @@ def dump_book(book: Book) -> bytes:
         "looked_at_ms": book.looked_at_ms,
         "dimensions": book.dimensions,
         "early": [[record_id, astuple(early.word), early.answer, early.heard_ms] for record_id, early in book.early],
-        "times": list(book.times),
-        "passes": list(book.passes),
+        "times": list(book.course.times),
+        "passes": list(book.course.passes),
         "record_ids": [record.record_id for record in records],
     }
     return pack(tree, arrays)
@@ -56,6 +59,7 @@ def load_book(packed: bytes, subject: Subject, limits: BookLimits) -> Book:
             raise ValueError(f"not a book of this release: its form is {tree['form']}, not {_FORM}")
         book.keeper = load_keeper(arrays[_KEEPER].tobytes())
         book.horizon_ms, book.reason, book.certified_at_ms = tree["horizon_ms"], tree["reason"], tree["certified_at_ms"]
+        book.routed_ms, book.crowd = tree["routed_ms"], Crowd(*tree["crowd"])
         book.suspicions = [Suspicion(*each) for each in tree["suspicions"]]
         book.answered, book.calibrated = tree["answered"], tree["calibrated"]
         book.ticked_ms, book.looked_at_ms, book.dimensions = tree["ticked_ms"], tree["looked_at_ms"], tree["dimensions"]
@@ -63,8 +67,8 @@ def load_book(packed: bytes, subject: Subject, limits: BookLimits) -> Book:
             (record_id, EarlyWord(word=_word(word), answer=answer, heard_ms=heard_ms))
             for record_id, word, answer, heard_ms in tree["early"]
         )
-        book.times.extend((place, at_ms) for place, at_ms in tree["times"])
-        book.passes.extend((seen, passed) for seen, passed in tree["passes"])
+        book.course.times.extend((place, at_ms) for place, at_ms in tree["times"])
+        book.course.passes.extend((seen, passed) for seen, passed in tree["passes"])
         for record in _records(tree["record_ids"], arrays, len(subject.class_names)):
             book.room.add(record)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
@@ -84,6 +88,7 @@ def _columns(records: list[Waiting]) -> dict[str, Any]:
             _ABSENT if record.answer is None else record.answer,
             _ABSENT if record.decided_ms is None else record.decided_ms,
             record.gate,
+            record.barred,
         )
         for record in records
     ]
@@ -115,9 +120,10 @@ def _records(record_ids: list[str], arrays: Arrays, classes: int) -> list[Waitin
             answer=None if answer == _ABSENT else answer,
             decided_ms=None if decided_ms == _ABSENT else decided_ms,
             gate=gate,
+            barred=bool(barred),
         )
         for row, (record_id, numbers, (coin, rate)) in enumerate(rows)
-        for place, at_ms, eligible, lane, passable, answer, decided_ms, gate in (numbers,)
+        for place, at_ms, eligible, lane, passable, answer, decided_ms, gate, barred in (numbers,)
     ]
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from streamlabel.core.control import Confirmed, Gate, GateState, Suspects
 from streamlabel.gate.published import PublishedGate
-from streamlabel.learning.rules.book import Standing
+from streamlabel.learning.rules.standing import Standing
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.suspicions import Vouched, all_suspicions
 

@@ -12,7 +12,7 @@ from streamlabel.learning.rules.book import Book
 class Point:
     """`coverage` is the share of the latest records that would pass, `bound` the certified error rate (1: none), both in 0-1.
 
-    `answers_needed` estimates how many more calibration answers it takes until there is a certificate: 0 where there is one, None
+    `answers_needed` estimates how many more calibration answers it takes until the gate is open: 0 where it is, None
     where no number is likely to do. `unanswered` calibration records wait for people; `evidence` are in the window.
     """
 
@@ -50,13 +50,13 @@ def point_of(book: Book, at_ms: int) -> Point:
         reason=standing.reason,
         threshold=max(standing.threshold, standing.guard_threshold),
         lane_rate=standing.lane_rate,
-        coverage=book.coverage,
+        coverage=book.course.coverage,
         bound=standing.bound,
         count=standing.count,
         errors=standing.errors,
         evidence=len(keeper.window),
         unanswered=book.room.unanswered,
-        answers_needed=keeper.answers_needed(),
+        answers_needed=book.answers_needed,
         guard_cap=keeper.guard_cap,
         alarm=keeper.alarm_value,
         epoch=standing.epoch,

@@ -28,6 +28,15 @@ def folded(suspicions: Iterable[Suspicion], most: int) -> tuple[Suspicion, ...]:
     return (Suspicion(old[0].from_ms, max(ends) if len(ends) == len(old) else None), *kept)
 
 
+def doubted(suspicions: Sequence[Suspicion], from_ms: int, until_ms: int, most: int) -> tuple[Suspicion, ...]:
+    """With one more that is over already, or the last one longer where both touch; `most` of them at most."""
+    if suspicions and suspicions[-1].until_ms is not None and suspicions[-1].until_ms >= from_ms:
+        last = suspicions[-1]
+        joined = Suspicion(min(last.from_ms, from_ms), max(suspicions[-1].until_ms, until_ms))
+        return folded([*suspicions[:-1], joined], most)
+    return folded([*suspicions, Suspicion(from_ms, until_ms)], most)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vouched:
     """What a book has told of labels set by its gates, those from number `first_gate` on: they are confirmed where they are older

@@ -15,7 +15,8 @@ class Waiting:
     at that time.
 
     `lane` is None until routing's word is known, `decided_ms` until it is known when routing said it, and `gate` is the number of the
-    gate that it went by then; `prediction` is one row.
+    gate that it went by then; `prediction` is one row. `barred`: its coin would have made it one, but there was no room, or routing's
+    word came too late.
     """
 
     record_id: str
@@ -30,6 +31,7 @@ class Waiting:
     answer: int | None = None
     decided_ms: int | None = None
     gate: int = 0
+    barred: bool = False
 
     @property
     def since_ms(self) -> int:
@@ -65,6 +67,11 @@ class WaitingRoom:
         yield from self._others.values()
 
     @property
+    def awaited(self) -> int:
+        """How many records may become evidence."""
+        return len(self._lane)
+
+    @property
     def full(self) -> bool:
         """Whether no more evidence can be awaited: people are far behind."""
         return len(self._lane) >= self.most
@@ -83,26 +90,31 @@ class WaitingRoom:
         """The record, if it is here."""
         return self._lane.get(record_id) or self._others.get(record_id)
 
-    def add(self, record: Waiting) -> None:
-        """Takes a record in, in the order of the stream; where there are too many without evidence in them, the oldest goes."""
+    def add(self, record: Waiting) -> Waiting | None:
+        """Takes a record in, in the order of the stream; where there are too many without evidence in them, the oldest goes: it is
+        given back."""
         if record.counts:
             self._lane[record.record_id] = record
             self._order.append(record.record_id)
-            return
+            return None
         self._others[record.record_id] = record
-        if len(self._others) > self.most:
-            del self._others[next(iter(self._others))]
+        return self._others.pop(next(iter(self._others))) if len(self._others) > self.most else None
+
+    def has_open_questions(self, lost_before_ms: int) -> bool:
+        """Whether there is a barred record, written later, of which routing may still say that it is of the lane."""
+        return any(each.barred and each.lane is None and each.at_ms > lost_before_ms for each in self._others.values())
 
     def drop(self, record_id: str) -> None:
         """Lets go of a record."""
         self._lane.pop(record_id, None)
         self._others.pop(record_id, None)
 
-    def leave_lane(self, record: Waiting) -> None:
-        """It is not evidence after all; its answer may still teach."""
-        if self._lane.pop(record.record_id, None) is not None:
-            record.eligible = False
-            self.add(record)
+    def leave_lane(self, record: Waiting) -> Waiting | None:
+        """It is not evidence after all; its answer may still teach. Gives back what had to go for it, as `add` does."""
+        if self._lane.pop(record.record_id, None) is None:
+            return None
+        record.eligible = False
+        return self.add(record)
 
     def complete(self) -> list[Waiting]:
         """Takes out the evidence that is complete up to the watermark, in order."""

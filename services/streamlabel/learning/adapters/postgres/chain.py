@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 
 from streamlabel.gate.chain import ChainedTransition, linked
-from streamlabel.learning.rules.book import Step
+from streamlabel.learning.rules.standing import Step
 from streamlabel.learning.rules.subject import Subject
 
 

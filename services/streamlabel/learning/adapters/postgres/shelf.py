@@ -17,10 +17,10 @@ from streamlabel.errors import TransientError
 from streamlabel.gate.chain import FIRST
 from streamlabel.learning.adapters.postgres.chain import chained
 from streamlabel.learning.ports import Page, Shelved, ShelvedBook
-from streamlabel.learning.rules.book import Audit
 from streamlabel.learning.rules.events import UNKNOWN_CLASS, Event
 from streamlabel.learning.rules.journal import pack_events, unpack_events
 from streamlabel.learning.rules.points import Point
+from streamlabel.learning.rules.standing import Audit
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.suspicions import Suspicion, Vouched
 from streamlabel.runtime.dead_letter import DeadLetter
