@@ -9,7 +9,8 @@ from streamlabel.core.control import GateState
 from streamlabel.gate.storage import pack, unpack
 from streamlabel.learning.rules.book import Book, BookLimits
 from streamlabel.learning.rules.book_storage import dump_book, load_book
-from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered, Routed, Seen, Ticked
+from streamlabel.learning.rules.early import EarlyWord, EarlyWords
+from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered, Routed, Seen, Ticked, Word
 from streamlabel.learning.rules.journal import pack_events, unpack_events
 from streamlabel.learning.rules.standing import Step
 from streamlabel.learning.rules.subject import Subject
@@ -185,6 +186,33 @@ def test_nothing_is_confirmed_beyond_what_routing_decided_by_a_slower_clock() ->
     book.apply(routed("x0", decided_ms=now_ms - 700))
     book.apply(Ticked(at_ms=now_ms, horizon_ms=now_ms + 10))
     assert book.confirmed_until_ms == now_ms - 700
+
+
+def test_words_that_can_be_of_no_use_any_more_are_dropped() -> None:
+    """Of a record that passed nothing waits for routing's word: kept, such words would push out those that are still wanted."""
+    life = stream()
+    life.live(4000)
+    assert any(life.passed.values())
+    assert len(life.book.early) == 0
+    life.book.apply(routed("still to come", decided_ms=life.now_ms))
+    life.book.apply(Ticked(at_ms=life.now_ms, horizon_ms=life.now_ms))
+    assert len(life.book.early) == 1
+    life.book.apply(Ticked(at_ms=life.now_ms, horizon_ms=life.now_ms + 1))
+    assert len(life.book.early) == 0
+
+
+def test_of_words_that_come_early_the_oldest_go_first() -> None:
+    early = EarlyWords(2)
+    word, later = Word(lane=True, passable=False, decided_ms=5, gate=3), Word(lane=True, passable=False)
+    early.keep("a", later, 1, heard_ms=1)
+    early.keep("b", word, None, heard_ms=2)
+    early.keep("a", word, None, heard_ms=3)
+    early.keep("c", later, None, heard_ms=4)
+    [(record_id, told)] = early.take(["a", "b"])
+    assert (record_id, told) == ("a", EarlyWord(word=word, answer=1, heard_ms=3))
+    early.keep("c", word, 2, heard_ms=5)
+    early.keep("c", Word(lane=False, passable=False), 0, heard_ms=6)
+    assert early.take(["c"]) == [("c", EarlyWord(word=word, answer=0, heard_ms=6))]
 
 
 def test_a_record_is_evidence_by_its_coin_alone() -> None:

@@ -300,6 +300,7 @@ class Book:
     def _tick(self, event: Ticked) -> None:
         self.ticked_ms = event.at_ms
         self.horizon_ms = max(self.horizon_ms, event.horizon_ms)
+        self.early.forget_before(self.horizon_ms)
         for record in list(self.room):
             if not record.counts or (record.answer is not None and record.decided_ms is not None):
                 continue

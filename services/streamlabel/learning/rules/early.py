@@ -44,6 +44,11 @@ class EarlyWords:
         """What was told of these, which are known now."""
         return [(record_id, self._words.pop(record_id)) for record_id in record_ids if record_id in self._words]
 
+    def forget_before(self, horizon_ms: int) -> None:
+        """Drops what was heard before this moment, up to which every record is known that routing could know: those of which there
+        is still no word passed, are done with, or are of no use."""
+        self._words = {record_id: each for record_id, each in self._words.items() if each.heard_ms >= horizon_ms}
+
     def put_back(self, words: Iterable[tuple[str, EarlyWord]]) -> None:
         """As `__iter__` gave them."""
         self._words.update(words)

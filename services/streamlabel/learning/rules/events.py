@@ -86,7 +86,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticked:
-    """Time went by: everything that the model answered before `horizon_ms` is known here."""
+    """Time went by: everything that could be read before `horizon_ms` is known here, whatever it is."""
 
     at_ms: int
     horizon_ms: int
