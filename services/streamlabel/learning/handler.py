@@ -104,7 +104,8 @@ class Learner:
         self._shown: set[str] = set()
 
     async def hear(self, news: News) -> None:
-        """Returns once the news and all that follows from it is kept; raises TransientError where it is not, and nothing is."""
+        """Returns once the news and all that follows from it is kept; raises what the shelf raises where it is not, and nothing is:
+        TransientError, or what says that the receipt is stale, for whoever brought it to mend."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         await self._queue.put((news, done))
         await done

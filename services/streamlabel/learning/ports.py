@@ -79,7 +79,8 @@ class Listener(Protocol):
     """The use case, as the side that drives it sees it."""
 
     async def hear(self, news: News) -> None:
-        """Returns once the news and all that follows from it is kept; raises TransientError where it is not, and nothing is."""
+        """Returns once the news and all that follows from it is kept; raises where it is not, and nothing is: TransientError, or what
+        the shelf says of a receipt that is stale."""
         ...
 
 
@@ -132,7 +133,10 @@ class Clock(Protocol):
         ...
 
     def horizon_ms(self) -> int:
-        """No prediction written before this moment is still to be heard of."""
+        """Everything that others could read before this moment has been heard: predictions, tasks and labels.
+
+        A prediction may have been written before, in a transaction that was open for long: nobody decided on it before either.
+        """
         ...
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from streamlabel.core.project import Project
 from streamlabel.errors import ConfigurationError
 from streamlabel.learning.adapters.horizon import Horizon
@@ -12,7 +14,14 @@ from streamlabel.learning.adapters.postgres.outbox import ShelfOutbox
 from streamlabel.learning.adapters.postgres.records_of_gates import GateRecords
 from streamlabel.learning.adapters.postgres.shelf import PostgresShelf
 from streamlabel.learning.adapters.term import LearnerLoop, Term
-from streamlabel.learning.adapters.topics import LABELS_READING, PREDICTIONS_READING, TASKS_READING, Reading, TopicSink
+from streamlabel.learning.adapters.topics import (
+    LABELS_READING,
+    PREDICTIONS_READING,
+    TASKS_READING,
+    Reading,
+    TopicSink,
+    stored_partitions,
+)
 from streamlabel.learning.adapters.web.answers import gate_routes
 from streamlabel.learning.adapters.web.page import gate_page_routes
 from streamlabel.learning.handler import Learner, LearnerLimits
@@ -113,19 +122,17 @@ class _Office:
         )
         loop = LearnerLoop(learner, tick_s=settings.learning_tick_s, health=process.health, backoff=_RETRY)
         predictions = self._reader("learning", PREDICTIONS_READING, learner, horizon)
-        horizon.watch(predictions)
-        tasks = self._reader("learning-tasks", TASKS_READING, learner)
-        labels = self._reader("learning-labels", LABELS_READING, learner)
+        tasks = self._reader("learning-tasks", TASKS_READING, learner, horizon)
+        labels = self._reader("learning-labels", LABELS_READING, learner, horizon)
         forgetting = Forgetting(self._database, days=settings.learning_history_days)
         return Term("learning", (predictions, tasks, labels, horizon, forgetting), (loop,), (publisher,))
 
-    def _reader(
-        self, name: str, reading: Reading, learner: Learner, horizon: Horizon | None = None
-    ) -> StoredOffsetConsumer:
+    def _reader(self, name: str, reading: Reading, learner: Learner, horizon: Horizon) -> StoredOffsetConsumer:
         process, settings = self._process, self._settings
         group = self._names.group("learning")
         topic = self._names.topic(reading.spec)
-        return StoredOffsetConsumer(
+        followed = horizon.follow(partial(stored_partitions, self._database, topic))
+        reader = StoredOffsetConsumer(
             name=name,
             topic=topic,
             group=group if name == "learning" else f"{group}-{reading.spec.noun}",
@@ -136,7 +143,7 @@ class _Office:
                 learner=learner,
                 is_certified=self._projects.is_certified,
                 group=group,
-                on_applied=None if horizon is None else horizon.applied,
+                on_applied=followed.applied,
             ),
             broker=self._broker,
             metrics=process.metrics,
@@ -144,6 +151,8 @@ class _Office:
             limits=LaneLimits(max_rows=settings.learning_batch_max_rows, max_bytes=settings.learning_batch_max_bytes),
             clock=process.clock,
         )
+        followed.watch(reader)
+        return reader
 
     def _publisher(self) -> OutboxPublisher:
         process = self._process

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streamlabel.errors import TransientError
@@ -41,41 +40,60 @@ class Reader:
         return self.answer
 
 
-@contextlib.asynccontextmanager
-async def looking(horizon: Horizon, reader: Reader) -> AsyncIterator[None]:
-    """The horizon at work, after it has asked once; stopped at the end, which it must heed."""
-    horizon.watch(reader)
-    running = asyncio.create_task(horizon.run())
-    async with asyncio.timeout(10):
-        await reader.asked.wait()
-        await asyncio.sleep(0)
-        yield
-        await horizon.stop()
-        await running
+class Seen:
+    """A horizon over some topics, of each of which these partitions were ever read."""
+
+    def __init__(self, *readers: Reader, stored: Sequence[int] = ()) -> None:
+        async def ever_read() -> Sequence[int]:
+            return stored
+
+        self.horizon = Horizon(Hour())
+        self.readers = readers
+        self.topics = [self.horizon.follow(ever_read) for _ in readers]
+        for topic, reader in zip(self.topics, readers, strict=True):
+            topic.watch(reader)
+
+    async def until_ms(self) -> int:
+        """Where the horizon lies once it has asked; stops it, which it must heed."""
+        running = asyncio.create_task(self.horizon.run())
+        async with asyncio.timeout(10):
+            await self.readers[0].asked.wait()
+            await asyncio.sleep(0.01)
+            await self.horizon.stop()
+            await running
+        return self.horizon.horizon_ms()
 
 
 async def test_a_partition_that_was_read_to_its_end_is_known_up_to_now() -> None:
-    horizon = Horizon(Hour())
-    async with looking(horizon, Reader({0: True, 1: True})):
-        assert horizon.horizon_ms() == 9_999_000
+    assert await Seen(Reader({0: True, 1: True})).until_ms() == 9_999_000
 
 
 async def test_one_that_lags_holds_it_at_the_last_message() -> None:
-    horizon = Horizon(Hour())
-    horizon.applied(1, 5_000_000)
-    horizon.applied(1, 4_000_000)
-    async with looking(horizon, Reader({0: True, 1: False})):
-        assert horizon.horizon_ms() == 4_999_000
+    seen = Seen(Reader({0: True, 1: False}))
+    seen.topics[0].applied(1, 5_000_000)
+    seen.topics[0].applied(1, 4_000_000)
+    assert await seen.until_ms() == 4_999_000
 
 
 async def test_a_partition_out_of_sight_or_no_word_at_all_holds_it_still() -> None:
     for answer in ({0: True}, {}, TransientError("away")):
-        horizon = Horizon(Hour())
-        horizon.applied(1, 5_000_000)
-        async with looking(horizon, Reader(answer)):
-            assert horizon.horizon_ms() == 0
+        seen = Seen(Reader(answer))
+        seen.topics[0].applied(1, 5_000_000)
+        assert await seen.until_ms() == 0
+
+
+async def test_one_that_another_process_still_holds_is_out_of_sight() -> None:
+    assert await Seen(Reader({0: True}), stored=(0, 1)).until_ms() == 0
+    assert await Seen(Reader({0: True, 1: True}), stored=(1,)).until_ms() == 9_999_000
+
+
+async def test_words_and_answers_that_are_not_read_yet_hold_it_too() -> None:
+    """Else time would run out for what was answered long ago."""
+    seen = Seen(Reader({0: True}), Reader({0: True}), Reader({0: False}))
+    seen.topics[2].applied(0, 7_000_000)
+    assert await seen.until_ms() == 6_999_000
+    assert await Seen(Reader({0: True}), Reader(TransientError("away"))).until_ms() == 0
 
 
 async def test_it_stops_though_its_reader_never_answers() -> None:
-    async with looking(Horizon(Hour()), Reader(None)):
-        pass
+    assert await Seen(Reader(None)).until_ms() == 0

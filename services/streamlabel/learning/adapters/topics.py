@@ -20,6 +20,7 @@ from streamlabel.wire.flow import LABELS, PREDICTIONS, REVIEW_TASKS, TopicSpec
 
 log = logging.getLogger(__name__)
 
+_PARTITIONS = "SELECT partition_no FROM input_offset WHERE topic = $1"
 _OFFSETS = "SELECT partition_no, next_offset FROM input_offset WHERE topic = $1 AND partition_no = ANY ($2::integer[])"
 
 
@@ -56,6 +57,11 @@ LABELS_READING = Reading(
 )
 
 
+async def stored_partitions(database: Database, topic: str) -> Sequence[int]:
+    """The partitions of the topic of which anything was ever applied."""
+    return [row["partition_no"] for row in await database.fetch(_PARTITIONS, topic)]
+
+
 class TopicSink:
     """Keeps the promises of `runtime.handlers.OffsetSink` for one of the topics."""
 
@@ -68,7 +74,7 @@ class TopicSink:
         learner: Listener,
         is_certified: Callable[[str], bool],
         group: str,
-        on_applied: Callable[[int, int], None] | None = None,
+        on_applied: Callable[[int, int], None],
     ) -> None:
         self._reading = reading
         self._topic = topic
@@ -105,8 +111,7 @@ class TopicSink:
             letters=letters,
         )
         await self._learner.hear(self._reading.news(receipt, found))
-        if self._on_applied is not None:
-            self._on_applied(partition, batch[-1].timestamp_ms)
+        self._on_applied(partition, batch[-1].timestamp_ms)
 
     def _is_ours(self, key: bytes) -> bool:
         return self._is_certified(key.partition(b"/")[0].decode(errors="replace"))
