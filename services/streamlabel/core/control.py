@@ -47,7 +47,8 @@ class Gate:
     by a coin tossed with the key `coin_key_id`; about `double_blind_share` of that two people are asked. `threshold` is what the
     evidence supports, `guard_threshold` what the price guard leaves of it. Labels set from `suspect_from` on are suspect; evidence is
     complete up to `confirmed_until`, about gates from number `first_gate` on (0: nobody knows about which). `earlier` is what evidence
-    of before had confirmed for this model version, in order; `suspects` are all such stretches of it, in order too.
+    of before had confirmed for this model version, in order; `suspects` are all such stretches of it, in order too. It speaks of no
+    prediction whose embedding has another length than `embedding_length` (None: nobody knows yet).
     """
 
     gate_id: str
@@ -75,6 +76,7 @@ class Gate:
     double_blind_share: float = 0.0
     first_gate: int = 0
     earlier: tuple[Confirmed, ...] = ()
+    embedding_length: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("alpha", "delta"):

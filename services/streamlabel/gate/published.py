@@ -21,40 +21,46 @@ class PublishedGate:
     scorer: Scorer
 
 
-def score_all(scorer: Scorer, predictions: Sequence[Prediction], places: Mapping[str, int]) -> list[float | None]:
-    """The score of each prediction; None where the scorer can make nothing of it.
+def is_scorable(prediction: Prediction, places: Mapping[str, int], embedding_length: int | None) -> bool:
+    """Whether a gate can speak of the prediction at all; what decides and what gathers evidence both ask here.
 
-    `places` are those of the classes in the taxonomy. It can make nothing of a prediction without candidates, of one whose best class
-    is unknown, of one with fewer candidates or more than models of this taxonomy give (evidence would not speak of it), and, where it
-    compares with neighbours, of one without an embedding of the right length and finite values.
-    Rows are scored together, and each gets the score that it would get alone.
+    It must have as many candidates as models of this taxonomy give, the best one of a class that is known (`places` are those of the
+    taxonomy), and an embedding of finite values and the right length (None: of any).
+    """
+    candidates, embedding = prediction.candidates, prediction.embedding
+    return (
+        len(candidates) == min(MAX_CANDIDATES, len(places))
+        and candidates[0].class_name in places
+        and embedding_length in (None, len(embedding))
+        # Of 32-bit values no sum overflows: it is finite where each of them is, and looking at each would take several times as long.
+        and math.isfinite(sum(embedding))
+    )
+
+
+def score_all(
+    published: PublishedGate, predictions: Sequence[Prediction], places: Mapping[str, int]
+) -> list[float | None]:
+    """The score of each prediction by the gate's scorer; None where the gate cannot speak of it (`is_scorable`).
+
+    `places` are those of the classes in the taxonomy. Rows are scored together, and each gets the score that it would get alone.
     """
     scores: list[float | None] = [None] * len(predictions)
-    whole = min(MAX_CANDIDATES, len(places))
-    wanted = None if scorer.neighbours is None else len(scorer.neighbours.projection)
-    rows = [
-        row
-        for row, each in enumerate(predictions)
-        if len(each.candidates) == whole
-        and each.candidates[0].class_name in places
-        and wanted in (None, len(each.embedding))
-    ]
-    embeddings = None
-    if scorer.neighbours is not None and rows:
-        embeddings = np.array([predictions[row].embedding for row in rows], dtype=np.float64)
-        finite = np.isfinite(embeddings).all(axis=1)
-        if not finite.all():
-            rows, embeddings = [rows[at] for at in np.flatnonzero(finite)], embeddings[finite]
+    scorer, length = published.scorer, published.gate.embedding_length
+    if scorer.neighbours is not None:
+        length = len(scorer.neighbours.projection)
+    rows = [row for row, each in enumerate(predictions) if is_scorable(each, places, length)]
     if not rows:
         return scores
     chosen = [predictions[row] for row in rows]
+    embeddings = None
+    if scorer.neighbours is not None:
+        embeddings = np.array([each.embedding for each in chosen], dtype=np.float64)
     table = Predictions(
         np.array([[candidate.probability for candidate in each.candidates] for each in chosen], dtype=np.float64),
         np.array([places[each.candidates[0].class_name] for each in chosen], dtype=np.int64),
         len(places),
         embeddings,
     )
-    # Candidates of a foreign hand need not be in order: their margin may be negative.
-    for row, score in zip(rows, np.clip(scorer.score(table), 0.0, 1.0).tolist(), strict=True):
+    for row, score in zip(rows, scorer.score(table).tolist(), strict=True):
         scores[row] = score if math.isfinite(score) else None
     return scores

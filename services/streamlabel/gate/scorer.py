@@ -76,7 +76,9 @@ class Scorer:
     def score(self, predictions: Predictions) -> npt.NDArray[np.float64]:
         """One score in 0–1 for each row; the same row gets the same score in any company."""
         if not self.weights:
-            return np.round(plain_features(predictions.probabilities, predictions.classes)[:, 1], _DECIMALS)
+            # Candidates of a foreign hand need not be in order: their margin may be negative.
+            margin = plain_features(predictions.probabilities, predictions.classes)[:, 1]
+            return np.asarray(np.round(np.maximum(margin, 0.0), _DECIMALS))
         return self.score_features(self.features(predictions))
 
     def score_features(self, features: Matrix) -> npt.NDArray[np.float64]:

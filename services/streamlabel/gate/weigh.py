@@ -50,7 +50,7 @@ def weigh(
     weighed = [none] * len(predictions)
     rows = [row for row, each in enumerate(predictions) if _is_of(each, gate)]
     places = {name: place for place, name in enumerate(project.taxonomy.names)}
-    scores = score_all(published.scorer, [predictions[row] for row in rows], places)
+    scores = score_all(published, [predictions[row] for row in rows], places)
     for row, score in zip(rows, scores, strict=True):
         if score is not None:
             coin = keys.toss(gate.coin_key_id, predictions[row].record.key.encode())

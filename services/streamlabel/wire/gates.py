@@ -55,6 +55,7 @@ def encode_gate(published: PublishedGate) -> bytes:
         reason=gate.reason,
         double_blind_share=gate.double_blind_share,
         first_gate=gate.first_gate,
+        embedding_length=gate.embedding_length,
     )
     for name in _MOMENTS:
         moment = getattr(gate, name)
@@ -120,6 +121,7 @@ def decode_gate(value: bytes) -> PublishedGate:
                 Suspects(from_timestamp(each.begin_at), _moment(each, "end_at")) for each in message.suspects
             ),
             first_gate=message.first_gate,
+            embedding_length=message.embedding_length if message.HasField("embedding_length") else None,
             earlier=tuple(Confirmed(each.first_gate, _moment(each, "until_at")) for each in message.earlier),
             **moments,
         )

@@ -46,6 +46,7 @@ WHOLE = Gate(
     suspects=(Suspects(MOMENT, MOMENT.replace(month=4)), Suspects(MOMENT.replace(month=5))),
     first_gate=11,
     earlier=(Confirmed(7, MOMENT), Confirmed(9, None)),
+    embedding_length=16,
 )
 
 
@@ -54,8 +55,8 @@ def test_every_part_of_a_gate_survives() -> None:
     assert decode_gate(encode_gate(PublishedGate(gate=WHOLE, scorer=Scorer()))) == PublishedGate(
         gate=WHOLE, scorer=Scorer()
     )
-    bare = a_gate().gate
-    assert decode_gate(encode_gate(a_gate())).gate == bare
+    for bare in (a_gate().gate, a_gate(embedding_length=0).gate):
+        assert decode_gate(encode_gate(PublishedGate(gate=bare, scorer=Scorer()))).gate == bare
     closed = replace(bare, state=GateState.COLD, threshold=float("inf"))
     assert decode_gate(encode_gate(PublishedGate(gate=closed, scorer=Scorer()))).gate == closed
 

@@ -9,7 +9,6 @@ Events may come in any order between topics: what is told of a record before the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +18,7 @@ from streamlabel.core.control import GateState
 from streamlabel.core.prediction import Prediction
 from streamlabel.gate.keeper import CLOSED, Keeper, Transition
 from streamlabel.gate.policy import GatePolicy
+from streamlabel.gate.published import is_scorable
 from streamlabel.gate.sample import NOT_ASKED, Rows
 from streamlabel.gate.scorer import join_predictions
 from streamlabel.learning.rules.course import Course
@@ -94,6 +94,7 @@ class Book:
             epoch=keeper.epochs,
             reason=self.reason,
             certified_at_ms=self.certified_at_ms,
+            embedding_length=self.dimensions,
             suspicions=tuple(self.suspicions),
         )
 
@@ -133,18 +134,12 @@ class Book:
         self._step(Transition(place=self.keeper.place, state=GateState.COLD, reason=reason), at_ms)
 
     def can_use(self, prediction: Prediction) -> bool:
-        """Whether the prediction is one of the subject, whole, and of a class that the taxonomy has."""
-        subject, top = self.subject, prediction.top
-        if top is None or (prediction.model_name, prediction.model_version) != (
+        """Whether the prediction is one of the subject, and one that its gate can speak of."""
+        subject = self.subject
+        return (prediction.model_name, prediction.model_version) == (
             subject.model_name,
             subject.model_version,
-        ):
-            return False
-        if len(prediction.candidates) != subject.candidates or top.class_name not in self._places:
-            return False
-        if self.dimensions is not None and len(prediction.embedding) != self.dimensions:
-            return False
-        return all(map(math.isfinite, prediction.embedding))
+        ) and is_scorable(prediction, self._places, self.dimensions)
 
     def is_due_to_tick(self, now_ms: int) -> bool:
         """Whether time must go by: soon where somebody is waited for."""

@@ -54,6 +54,7 @@ def published_gate(
         expires_at=expires_at,
         taxonomy_version=subject.taxonomy_version,
         class_count=len(subject.class_names),
+        embedding_length=standing.embedding_length,
         coin_key_id=coin_key_id,
         epoch=standing.epoch,
         reason=standing.reason,

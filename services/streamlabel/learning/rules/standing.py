@@ -55,4 +55,5 @@ class Standing:
     epoch: int
     reason: str
     certified_at_ms: int | None
+    embedding_length: int | None
     suspicions: tuple[Suspicion, ...]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamlabel.core.prediction import MAX_CANDIDATES
 from streamlabel.core.project import CertifiedPolicy, Project
 from streamlabel.gate.policy import GatePolicy
 
@@ -31,11 +30,6 @@ class Subject:
     def gate_policy(self) -> GatePolicy:
         """How its gate goes about that."""
         return GatePolicy(alpha=self.alpha, delta=self.delta, double_blind_share=self.double_blind_share)
-
-    @property
-    def candidates(self) -> int:
-        """How many candidates a prediction of this subject has."""
-        return min(MAX_CANDIDATES, len(self.class_names))
 
 
 def subject_of(project: Project, live_version: int | None) -> Subject | None:
