@@ -22,7 +22,7 @@ SHOWN = 10
 _MOST_GATES = 32
 
 NO_GATE = "no gate id: the project had no gate yet"
-NO_SUCH_GATE = "learning has no gate of that id"
+GATE_GONE = "their gate is no longer kept"
 NO_PREDICTION = "its prediction is gone, or says something else"
 NO_PROJECT = "that version of the project is gone"
 
@@ -38,7 +38,8 @@ class Difference:
 
 @dataclass(slots=True)
 class Report:
-    """What a replay came to. `unchecked_lane` of the identical ones are so but for the lane bit, for want of the coin's key."""
+    """What a replay came to. `unchecked_lane` of the identical ones are so but for the lane bit, for want of the coin's key. `forged`
+    counts decisions by the gate that they name, and that never was."""
 
     replayed: int = 0
     identical: int = 0
@@ -46,20 +47,30 @@ class Report:
     different: list[Difference] = field(default_factory=list)
     differences: int = 0
     not_replayable: Counter[str] = field(default_factory=Counter)
+    forged: Counter[str] = field(default_factory=Counter)
 
     @property
     def holds(self) -> bool:
-        """Whether everything that could be replayed was, whole, and came out the same, and there was something."""
-        return self.differences == 0 and self.unchecked_lane == 0 and (self.replayed > 0 or not self.not_replayable)
+        """Whether everything that could be replayed was, whole, and came out the same, and there was something; and no gate was named
+        that never was."""
+        checked = self.replayed > 0 or not self.not_replayable
+        return self.differences == 0 and self.unchecked_lane == 0 and checked and not self.forged
 
 
 class Gates:
-    """The project's gates by their ids, asked of learning once each while they are in use."""
+    """The project's gates by their ids, asked of learning once each while they are in use. `kept` are the numbers of the first and the
+    last that it still has, as it said after the log was read."""
 
-    def __init__(self, learning: LearningRecords, project: str) -> None:
+    def __init__(self, learning: LearningRecords, project: str, kept: Mapping[str, int] | None) -> None:
         self._learning = learning
         self._project = project
+        self._kept_numbers = kept
         self._kept: OrderedDict[str, PublishedGate | None] = OrderedDict()
+
+    def never_was(self, gate_id: str) -> bool:
+        """Whether learning has given no gate this name. Numbers are given one after the other, and the last one is always kept."""
+        number, kept = gate_number(self._project, gate_id), self._kept_numbers
+        return number is None or kept is None or not 1 <= number <= kept["last"]
 
     async def get(self, gate_id: str) -> PublishedGate | None:
         """The gate; None where learning has none of that id."""
@@ -83,6 +94,11 @@ class Replaying:
         self._gates = gates
         self._keys = keys
         self.report = Report()
+        for key, logged in log.items():
+            named = [each.decision.gate_id for each in logged if each.decision.gate_id]
+            if forged := {gate_id for gate_id in named if gates.never_was(gate_id)}:
+                self.report.forged.update(gate_id for gate_id in named if gate_id in forged)
+                log[key] = [each for each in logged if each.decision.gate_id not in forged]
 
     async def take(self, predictions: Sequence[Prediction]) -> None:
         """Makes again what was decided of these predictions."""
@@ -112,7 +128,7 @@ class Replaying:
             return
         published = await self._gates.get(gate_id) if gate_id else None
         if gate_id and published is None:
-            self.report.not_replayable[NO_SUCH_GATE] += len(cases)
+            self.report.not_replayable[GATE_GONE] += len(cases)
             return
         # That there was no gate then, nothing is left to show.
         replayable = [case for case in cases if gate_id or case[0].decision.reason is not DecisionReason.NO_GATE]

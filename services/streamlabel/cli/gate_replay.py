@@ -12,7 +12,7 @@ import typer
 from streamlabel.cli.coin_keys import known_coin_keys
 from streamlabel.cli.connection import Connection, DataDirOption, KafkaOption, TopicPrefixOption, connect, run
 from streamlabel.cli.decision_log import read_log, read_predictions, read_project_versions
-from streamlabel.cli.decision_replay import Difference, Gates, Replaying, Report
+from streamlabel.cli.decision_replay import SHOWN, Difference, Gates, Replaying, Report
 from streamlabel.cli.learning_records import learning_records
 from streamlabel.cli.project_table import ProjectTable, no_such_project
 from streamlabel.core.decision import Decision
@@ -41,7 +41,7 @@ def replay_decisions(
     Read are the model's labels and the review tasks, the predictions they were made of, and each gate by its number, from learning.
     Route, purpose, reason, threshold, score and gate must come out as they were logged. The coin needs its secret key
     (STREAMLABEL_COIN_KEYS or STREAMLABEL_COIN_KEYS_FILE, or the embedded stack's own). Exits 1 where a decision comes out
-    otherwise, or something of it could not be checked.
+    otherwise, names a gate that never was, or something of it could not be checked.
 
     Examples:
 
@@ -65,7 +65,8 @@ async def _replay(connection: Connection, project: str, keys: CoinKeys) -> Repor
     if not versions and not log:
         raise no_such_project(project, await ProjectTable(broker, names).read())
     async with learning_records(connection.learning_url) as learning:
-        replaying = Replaying(log, versions, Gates(learning, project), keys)
+        gates = Gates(learning, project, await learning.kept_gates(project))
+        replaying = Replaying(log, versions, gates, keys)
         batches = read_predictions(broker, names, project)
         async with contextlib.aclosing(batches):
             async for batch in batches:
@@ -84,6 +85,12 @@ def words(report: Report) -> str:
         lines += [f"  {each.record_id}", f"    logged {_short(each.logged)}", f"    again  {_short(each.again)}"]
     if report.differences > len(report.different):
         lines.append(f"  … and {report.differences - len(report.different):,} more")
+    lines += [
+        f"FORGED: {count:,} {'decision names' if count == 1 else 'decisions name'} gate {gate_id[:100]!r}, which never was"
+        for gate_id, count in report.forged.most_common(SHOWN)
+    ]
+    if len(report.forged) > SHOWN:
+        lines.append(f"  … and {len(report.forged) - SHOWN:,} such gates more")
     lines += [f"not replayable: {count:,} ({why})" for why, count in report.not_replayable.most_common()]
     return "\n".join(lines)
 
@@ -98,6 +105,8 @@ def facts(project: str, report: Report) -> dict[str, Any]:
         "first_different": [_difference(each) for each in report.different],
         "lane_unchecked": report.unchecked_lane,
         "not_replayable": dict(report.not_replayable),
+        "forged": report.forged.total(),
+        "forged_gates": dict(report.forged.most_common(SHOWN)),
         "holds": report.holds,
     }
 

@@ -249,11 +249,14 @@ async def a_lot_is_certified_by_what_stands_on_the_topics(scene: Scene, tmp_path
 async def a_touched_decision_is_found(scene: Scene) -> None:
     record_id, label = next(iter(scene.stream.model_labels.items()))
     forged = replace(label, decision=replace(label.decision, score=label.decision.score / 2))
+    by_nothing = replace(label, decision=replace(label.decision, gate_id="mail/123456789"))
     pipeline, partition = scene.stream.pipeline, list(scene.stream.sent).index(record_id) % 2
-    await pipeline.write(pipeline.names.topic(LABELS), partition, [(label.key.encode(), labels.encode(forged), ())])
+    rows = [(label.key.encode(), labels.encode(each), ()) for each in (forged, by_nothing)]
+    await pipeline.write(pipeline.names.topic(LABELS), partition, rows)
     ran = await scene.run("gate", "replay", "--project", "mail", STREAMLABEL_COIN_KEYS=COIN_KEY.hex())
     assert ran.code == 1
     assert "1 different" in ran.out
+    assert "FORGED: 1 decision names gate 'mail/123456789', which never was" in ran.out
     assert f"  {record_id}\n    logged auto_label, gate_passed, score {forged.decision.score!r}" in ran.out
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
-from streamlabel.cli.decision_replay import Difference, Report
+from streamlabel.cli.decision_log import LoggedDecision
+from streamlabel.cli.decision_replay import NO_PREDICTION, Difference, Gates, Replaying, Report
 from streamlabel.cli.gate_history import transition_row
 from streamlabel.cli.gate_replay import facts, words
 from streamlabel.cli.gate_status import rows
-from streamlabel.cli.learning_records import learning_records
+from streamlabel.cli.learning_records import LearningRecords, learning_records
 from streamlabel.core.control import gate_number
 from streamlabel.core.decision import Decision, DecisionReason, Route
 from streamlabel.errors import ConfigurationError, TransientError
 from streamlabel.gate.chain import FIRST, linked
+from streamlabel.gate.coin_keys import CoinKeys
 from streamlabel.local.ports import choose
 
 PASSED = Decision(route=Route.AUTO_LABEL, reason=DecisionReason.GATE_PASSED, threshold=0.5, score=0.9, gate_id="mail/3")
@@ -98,10 +101,37 @@ def test_a_replay_shows_what_differs_and_what_could_not_be_told() -> None:
         (Report(not_replayable=Counter(gone=1)), False),
         (Report(replayed=2, identical=1, differences=1), False),
         (Report(replayed=2, identical=2, unchecked_lane=1), False),
+        (Report(replayed=2, identical=2, forged=Counter({"mail/9": 1})), False),
     ],
 )
 def test_a_log_holds_where_all_that_is_left_was_checked_and_is_the_same(report: Report, holds: bool) -> None:
     assert report.holds is holds
+
+
+def logged(record_id: str, gate_id: str) -> LoggedDecision:
+    return LoggedDecision(
+        record_id=record_id,
+        decision=replace(PASSED, gate_id=gate_id),
+        project_version=1,
+        model_name="m",
+        model_version=1,
+        content_hash=b"",
+    )
+
+
+@pytest.mark.parametrize("kept", [{"first": 3, "last": 5}, None])
+def test_a_decision_by_a_gate_that_never_was_is_forged(kept: dict[str, int] | None) -> None:
+    """Whether or not its prediction is still there; one whose gate is merely not kept any more is not."""
+    names = ["mail/1", "mail/5", "mail/6", "mail/0", "news/3", "mail/x", ""]
+    log = {name.encode(): [logged("r", name), logged("r", name)] for name in names}
+    gates = Gates(LearningRecords(cast("Any", None), ""), "mail", kept)
+    report = Replaying(log, {}, gates, CoinKeys({})).finish()
+    forged = {"mail/6", "mail/0", "news/3", "mail/x"} | (set() if kept else {"mail/1", "mail/5"})
+    assert report.forged == dict.fromkeys(forged, 2)
+    assert report.not_replayable == {NO_PREDICTION: 2 * (len(names) - len(forged))}
+    assert not report.holds
+    assert "FORGED: 2 decisions name gate 'mail/6', which never was" in words(report)
+    assert facts("mail", report)["forged"] == 2 * len(forged)
 
 
 def test_gates_are_known_by_project_and_number() -> None:
