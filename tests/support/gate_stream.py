@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from streamlabel.gate.sample import NOT_ASKED
 from streamlabel.gate.scorer import Predictions
 from streamlabel.learning.rules.book import Book
 from streamlabel.learning.rules.events import Answered, Event, Flags, Routed, Seen, Ticked
 
 CLASSES = ("a", "b", "c")
+
+
+# Record, first answer, in the lane, passable, second answer.
+Asked = tuple[str, int, bool, bool, int]
+
+
+def people_said(
+    ids: Sequence[str],
+    classes: npt.ArrayLike,
+    *,
+    lane: npt.ArrayLike,
+    passable: npt.ArrayLike,
+    seconds: npt.ArrayLike | None = None,
+    at_ms: int = 0,
+) -> Answered:
+    """The event of these answers; the label is the first one's, `seconds` are NOT_ASKED where there was no second person."""
+    first = np.array(classes, dtype=np.int64)
+    second = np.full(len(first), NOT_ASKED) if seconds is None else np.array(seconds, dtype=np.int64)
+    return Answered(
+        at_ms=at_ms,
+        record_ids=tuple(ids),
+        classes=first,
+        votes=np.column_stack((np.where(second == NOT_ASKED, NOT_ASKED, first), second)),
+        lane=np.array(lane),
+        passable=np.array(passable),
+    )
 
 
 @dataclass
@@ -28,7 +56,8 @@ class GateStream:
     wrong: dict[str, bool] = field(default_factory=dict)
     lane: list[str] = field(default_factory=list)
     log: list[Event] = field(default_factory=list)
-    pending: list[list[tuple[str, int, bool, bool]]] = field(default_factory=list)
+    pending: list[list[Asked]] = field(default_factory=list)
+    overlooks: float = 0.0
 
     def live(self, count: int, *, error: float = 0.02, answer: bool = True) -> None:
         """`count` records; the surest are wrong with probability `error`."""
@@ -55,7 +84,13 @@ class GateStream:
             self.wrong[record_id] = bool(truth[row] != predictions.predicted[row])
         self.lane += [ids[row] for row in np.flatnonzero(lane)]
         asked = np.flatnonzero(~passed).tolist()
-        self.pending.append([(ids[row], int(truth[row]), bool(lane[row]), bool(passable[row])) for row in asked])
+        # Who answers first repeats some of the model's errors; who answers second never does.
+        blind = np.random.default_rng((1, self.place)).random(self.batch) < self.overlooks
+        first = np.where(blind, predictions.predicted, truth)
+        second = np.where(coins < standing.lane_rate * self.book.subject.double_blind_share, truth, NOT_ASKED)
+        self.pending.append(
+            [(ids[row], int(first[row]), bool(lane[row]), bool(passable[row]), int(second[row])) for row in asked]
+        )
         if answer and len(self.pending) > self.delay:
             self.answer(self.pending.pop(0))
         self.place += self.batch
@@ -77,19 +112,12 @@ class GateStream:
             )
         )
 
-    def answer(self, asked: list[tuple[str, int, bool, bool]]) -> None:
+    def answer(self, asked: list[Asked]) -> None:
         """People answer these."""
         if asked:
-            ids, classes, lane, passable = zip(*asked, strict=True)
-            self._tell(
-                Answered(
-                    at_ms=self.now_ms,
-                    record_ids=ids,
-                    classes=np.array(classes),
-                    lane=np.array(lane),
-                    passable=np.array(passable),
-                )
-            )
+            ids, classes, lane, passable, seconds = zip(*asked, strict=True)
+            told = people_said(ids, classes, lane=lane, passable=passable, seconds=seconds, at_ms=self.now_ms)
+            self._tell(told)
 
     def error(self, begin: int = 0) -> float:
         """Wrong ÷ set by the model."""

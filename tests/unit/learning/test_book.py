@@ -10,11 +10,11 @@ from streamlabel.gate.storage import pack, unpack
 from streamlabel.learning.rules.book import Book, BookLimits
 from streamlabel.learning.rules.book_storage import dump_book, load_book
 from streamlabel.learning.rules.early import EarlyWord, EarlyWords
-from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered, Routed, Seen, Ticked, Word
+from streamlabel.learning.rules.events import UNKNOWN_CLASS, Routed, Seen, Ticked, Word
 from streamlabel.learning.rules.journal import pack_events, unpack_events
 from streamlabel.learning.rules.standing import Step
 from streamlabel.learning.rules.subject import Subject
-from support.gate_stream import CLASSES, GateStream
+from support.gate_stream import CLASSES, GateStream, people_said
 
 SUBJECT = Subject(
     project="p", model_name="m", model_version=1, taxonomy_version=1, class_names=CLASSES, alpha=0.1, delta=0.1
@@ -93,7 +93,7 @@ def test_a_record_that_routing_never_spoke_of_holds_nobody_up_for_long() -> None
     assert [audit.record_id for audit in book.take_audits()] == life.lane
     # Its word comes after all: it teaches, but is no evidence.
     one = np.array([True])
-    book.apply(Answered(at_ms=0, record_ids=("lost0",), classes=np.array([1]), lane=one, passable=~one))
+    book.apply(people_said(("lost0",), np.array([1]), lane=one, passable=~one, at_ms=0))
     assert book.take_audits() == []
 
 
@@ -142,7 +142,7 @@ def test_what_is_told_before_the_record_is_seen_waits_for_it(order: str) -> None
     predictions, truth = life.records(np.random.default_rng(0), 0.02)
     yes, no = np.array([True]), np.array([False])
     task = routed("x0", decided_ms=70, gate=9)
-    answered = Answered(at_ms=0, record_ids=("x0",), classes=truth[:1], lane=yes, passable=no)
+    answered = people_said(("x0",), truth[:1], lane=yes, passable=no, at_ms=0)
     for event in {"task first": [task, answered], "answer first": [answered, task]}[order]:
         book.apply(event)
     coins = np.zeros(2)
@@ -165,7 +165,7 @@ def test_a_calibration_record_is_dated_by_routing(said: str) -> None:
     one = predictions.take(slice(0, 1))
     book.apply(Seen(at_ms=now_ms, earliest_ms=now_ms, record_ids=("x0",), predictions=one, coins=np.zeros(1)))
     yes, no = np.array([True]), np.array([False])
-    book.apply(Answered(at_ms=now_ms, record_ids=("x0",), classes=truth[:1], lane=yes, passable=no))
+    book.apply(people_said(("x0",), truth[:1], lane=yes, passable=no, at_ms=now_ms))
     book.apply(Ticked(at_ms=now_ms, horizon_ms=now_ms + LIMITS.decision_ms - 1))
     assert book.take_audits() == []
     assert book.confirmed_until_ms == now_ms
@@ -225,7 +225,7 @@ def test_a_record_is_evidence_by_its_coin_alone() -> None:
     yes = np.ones(len(truth), dtype=bool)
     book.apply(Seen(at_ms=1, earliest_ms=1, record_ids=ids, predictions=predictions, coins=coins))
     book.apply(routed(*ids))
-    book.apply(Answered(at_ms=1, record_ids=ids, classes=truth, lane=yes, passable=~yes))
+    book.apply(people_said(ids, truth, lane=yes, passable=~yes, at_ms=1))
     assert book.take_audits() == []
     assert (book.answered, book.calibrated) == (len(ids), 0)
 

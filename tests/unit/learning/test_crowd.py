@@ -10,11 +10,11 @@ import pytest
 from streamlabel.core.control import GateState
 from streamlabel.learning.rules.book import Book, BookLimits
 from streamlabel.learning.rules.book_storage import dump_book, load_book
-from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered, Routed, Seen, Ticked
+from streamlabel.learning.rules.events import UNKNOWN_CLASS, Routed, Seen, Ticked
 from streamlabel.learning.rules.points import point_of
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.suspicions import Suspicion
-from support.gate_stream import CLASSES, GateStream
+from support.gate_stream import CLASSES, GateStream, people_said
 
 SUBJECT = Subject(
     project="p", model_name="m", model_version=1, taxonomy_version=1, class_names=CLASSES, alpha=0.1, delta=0.1
@@ -122,7 +122,7 @@ def test_a_calibration_record_that_found_no_room_is_an_error_and_casts_doubt_on_
     # Told again, and answered: it is counted once.
     yes = np.array([True])
     book.apply(routed(record_id, at_ms + 40))
-    book.apply(Answered(at_ms=at_ms, record_ids=(record_id,), classes=np.array([1]), lane=yes, passable=yes))
+    book.apply(people_said((record_id,), np.array([1]), lane=yes, passable=yes, at_ms=at_ms))
     assert book.take_audits() == []
 
 

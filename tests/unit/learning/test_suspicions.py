@@ -12,10 +12,9 @@ from streamlabel.core.project import ReviewAllPolicy
 from streamlabel.learning.ports import ShelvedBook
 from streamlabel.learning.rules.book import Book, BookLimits
 from streamlabel.learning.rules.book_storage import dump_book
-from streamlabel.learning.rules.events import Answered
 from streamlabel.learning.rules.gates import moment
 from streamlabel.learning.rules.suspicions import Suspicion, Vouched, folded
-from support.gate_stream import GateStream
+from support.gate_stream import GateStream, people_said
 from support.gates import NOW, a_gate
 from support.learning_house import NOW_MS, House, certified_project, learner, subject_of_mail, told
 
@@ -94,7 +93,7 @@ async def test_what_was_kept_when_a_book_ended_is_known_to_the_next_process() ->
 async def test_a_book_that_cannot_be_read_ends_and_another_begins(what: str) -> None:
     house = a_house(FIRST)
     [shelved] = house.shelved
-    wrong = Answered(at_ms=1, record_ids=("r",), classes=np.array([0]), lane=np.zeros(2), passable=np.zeros(2))
+    wrong = people_said(("r",), np.array([0]), lane=np.zeros(2), passable=np.zeros(2), at_ms=1)
     house.shelved = [
         {
             "snapshot": replace(shelved, snapshot=b"of another release"),

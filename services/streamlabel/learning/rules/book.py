@@ -24,7 +24,17 @@ from streamlabel.gate.scorer import join_predictions
 from streamlabel.learning.rules.course import Course
 from streamlabel.learning.rules.crowd import Crowd
 from streamlabel.learning.rules.early import EarlyWords
-from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered, Event, Routed, Seen, Ticked, Word
+from streamlabel.learning.rules.events import (
+    NO_ANSWER,
+    UNKNOWN_CLASS,
+    Answer,
+    Answered,
+    Event,
+    Routed,
+    Seen,
+    Ticked,
+    Word,
+)
 from streamlabel.learning.rules.standing import Audit, Standing, Step
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.suspicions import Suspicion, doubted, folded
@@ -218,7 +228,7 @@ class Book:
 
     def _catch_up(self, record_ids: Sequence[str]) -> None:
         """What was told of these records before they were seen."""
-        answers: list[tuple[Waiting, Word, int]] = []
+        answers: list[tuple[Waiting, Word, Answer]] = []
         for record_id, early in self.early.take(record_ids):
             record = self.room.get(record_id)
             if record is None:
@@ -259,14 +269,14 @@ class Book:
 
     def _miss(self, record: Waiting) -> None:
         """A calibration record that would have passed, and is no evidence: nothing vouches for the labels beside it."""
-        self._audits.append(_audit(record, UNKNOWN_CLASS))
+        self._audits.append(_audit(record, NO_ANSWER))
         decided_ms = record.at_ms if record.decided_ms is None else record.decided_ms
         since_ms, missed_ms = record.since_ms, self.crowd.missed_from_ms
         begin_ms = since_ms if missed_ms is None else min(since_ms, missed_ms)
         self.suspicions = list(doubted(self.suspicions, begin_ms, decided_ms + 1, _MOST_SUSPICIONS))
 
     def _answer(self, event: Answered) -> None:
-        told: list[tuple[Waiting, Word, int]] = []
+        told: list[tuple[Waiting, Word, Answer]] = []
         for record_id, word, answer in event.words():
             record = self.room.get(record_id)
             if record is None:
@@ -275,7 +285,7 @@ class Book:
                 told.append((record, word, answer))
         self._hear_answers(told)
 
-    def _hear_answers(self, told: Sequence[tuple[Waiting, Word, int]]) -> None:
+    def _hear_answers(self, told: Sequence[tuple[Waiting, Word, Answer]]) -> None:
         answered: list[Waiting] = []
         for record, word, answer in told:
             self._decide(record, word)
@@ -305,7 +315,7 @@ class Book:
                 # When it was decided nobody says any more; not before it was written.
                 record.decided_ms = record.at_ms if is_lost else None
             elif record.lane and self.horizon_ms - record.at_ms >= self.limits.answer_ms:
-                record.answer = UNKNOWN_CLASS
+                record.answer = NO_ANSWER
             elif record.lane is None and is_lost:
                 record.barred = True
                 self._let_go(self.room.leave_lane(record))
@@ -318,18 +328,19 @@ class Book:
         rows = self._rows(ready)
         passable = np.array([record.passable for record in ready])
         self.keeper.calibrate(rows, passable, np.array([record.coin >= record.rate / 2 for record in ready]))
-        self._audits += [_audit(record, UNKNOWN_CLASS if record.answer is None else record.answer) for record in ready]
+        self._audits += [_audit(record, record.answer) for record in ready]
 
     def _rows(self, records: Sequence[Waiting]) -> Rows:
         predictions = join_predictions([record.prediction for record in records])
+        answers = [record.answer or NO_ANSWER for record in records]
         # Of what passes, people see only the lane's share; of the rest, everything.
         weights = [min(_LARGEST_WEIGHT, 1 / record.rate) if record.passable else 1.0 for record in records]
         return Rows(
             predictions=predictions,
             places=np.array([record.place for record in records], dtype=np.int64),
             scores=self.keeper.scorer.score(predictions),
-            truth=np.array([record.answer for record in records], dtype=np.int64),
-            second=np.full(len(records), NOT_ASKED),
+            truth=np.array([answer.first for answer in answers], dtype=np.int64),
+            second=np.array([answer.second for answer in answers], dtype=np.int64),
             weight=np.array(weights),
         )
 
@@ -376,14 +387,14 @@ class Book:
         self._steps.append(Step(transition=transition, at_ms=at_ms, suspect_from_ms=suspect_from_ms))
 
 
-def _audit(record: Waiting, answer: int) -> Audit:
+def _audit(record: Waiting, answer: Answer | None) -> Audit:
     return Audit(
         record_id=record.record_id,
         place=record.place,
         at_ms=record.at_ms if record.decided_ms is None else record.decided_ms,
         rate=record.rate,
         predicted=int(record.prediction.predicted[0]),
-        answer=answer,
+        answer=(answer or NO_ANSWER).label,
         passable=record.passable,
         gate=record.gate,
     )

@@ -12,15 +12,16 @@ from streamlabel.gate.storage import Arrays, dump_keeper, load_keeper, pack, unp
 from streamlabel.learning.rules.book import Book, BookLimits
 from streamlabel.learning.rules.crowd import Crowd
 from streamlabel.learning.rules.early import EarlyWord
-from streamlabel.learning.rules.events import Word
+from streamlabel.learning.rules.events import Answer, Word
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.suspicions import Suspicion
 from streamlabel.learning.rules.waiting import Waiting
 
 _ABSENT = -2
+_NO_ANSWER = (_ABSENT, _ABSENT, _ABSENT)
 _KEEPER = "keeper"
 # To be raised where what is kept means something else, though it looks the same.
-_FORM = 1
+_FORM = 2
 
 
 def dump_book(book: Book) -> bytes:
@@ -42,7 +43,10 @@ def dump_book(book: Book) -> bytes:
         "ticked_ms": book.ticked_ms,
         "looked_at_ms": book.looked_at_ms,
         "dimensions": book.dimensions,
-        "early": [[record_id, astuple(early.word), early.answer, early.heard_ms] for record_id, early in book.early],
+        "early": [
+            [record_id, astuple(early.word), early.answer and astuple(early.answer), early.heard_ms]
+            for record_id, early in book.early
+        ],
         "times": list(book.course.times),
         "passes": list(book.course.passes),
         "record_ids": [record.record_id for record in records],
@@ -64,7 +68,7 @@ def load_book(packed: bytes, subject: Subject, limits: BookLimits) -> Book:
         book.answered, book.calibrated = tree["answered"], tree["calibrated"]
         book.ticked_ms, book.looked_at_ms, book.dimensions = tree["ticked_ms"], tree["looked_at_ms"], tree["dimensions"]
         book.early.put_back(
-            (record_id, EarlyWord(word=_word(word), answer=answer, heard_ms=heard_ms))
+            (record_id, EarlyWord(word=_word(word), answer=answer and Answer(*answer), heard_ms=heard_ms))
             for record_id, word, answer, heard_ms in tree["early"]
         )
         book.course.times.extend((place, at_ms) for place, at_ms in tree["times"])
@@ -85,7 +89,7 @@ def _columns(records: list[Waiting]) -> dict[str, Any]:
             record.eligible,
             _ABSENT if record.lane is None else record.lane,
             record.passable,
-            _ABSENT if record.answer is None else record.answer,
+            *(_NO_ANSWER if record.answer is None else astuple(record.answer)),
             _ABSENT if record.decided_ms is None else record.decided_ms,
             record.gate,
             record.barred,
@@ -117,13 +121,14 @@ def _records(record_ids: list[str], arrays: Arrays, classes: int) -> list[Waitin
             prediction=predictions.take(slice(row, row + 1)),
             lane=None if lane == _ABSENT else bool(lane),
             passable=bool(passable),
-            answer=None if answer == _ABSENT else answer,
+            answer=None if answer == _NO_ANSWER else Answer(*answer),
             decided_ms=None if decided_ms == _ABSENT else decided_ms,
             gate=gate,
             barred=bool(barred),
         )
         for row, (record_id, numbers, (coin, rate)) in enumerate(rows)
-        for place, at_ms, eligible, lane, passable, answer, decided_ms, gate, barred in (numbers,)
+        for place, at_ms, eligible, lane, passable, *given, decided_ms, gate, barred in (numbers,)
+        for answer in (tuple(given),)
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from streamlabel.learning.rules.events import Word
+from streamlabel.learning.rules.events import Answer, Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +13,7 @@ class EarlyWord:
     """Routing's word, and people's where there is one, both about a record that is not known yet; heard at `heard_ms`."""
 
     word: Word
-    answer: int | None
+    answer: Answer | None
     heard_ms: int
 
 
@@ -30,7 +30,7 @@ class EarlyWords:
     def __iter__(self) -> Iterator[tuple[str, EarlyWord]]:
         yield from self._words.items()
 
-    def keep(self, record_id: str, word: Word, answer: int | None, heard_ms: int) -> None:
+    def keep(self, record_id: str, word: Word, answer: Answer | None, heard_ms: int) -> None:
         """Adds to what is known of the record. Only routing's own word has a date, and the later answer counts."""
         known = self._words.pop(record_id, None)
         if known is not None:

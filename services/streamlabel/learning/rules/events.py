@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from streamlabel.gate.sample import NOT_ASKED
 from streamlabel.gate.scorer import Predictions
 
 Flags = npt.NDArray[np.bool_]
@@ -63,9 +64,25 @@ class Routed:
             yield record_id, Word(lane=lane, passable=passable, passed=passed, decided_ms=decided_ms, gate=gate)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What people said of a record: the class of its `label`, and of that the `first` one, and the `second` where the coin asked two.
+
+    Classes are places in the taxonomy, UNKNOWN_CLASS for a name that it does not have, or where nobody answered in time.
+    """
+
+    label: int
+    first: int
+    second: int = NOT_ASKED
+
+
+NO_ANSWER = Answer(UNKNOWN_CLASS, UNKNOWN_CLASS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """People answered: `classes` are places in the taxonomy, UNKNOWN_CLASS for a name that it does not have.
+    """People answered: `classes` [n] are those of the labels, `votes` [n, 2] what the first and the second person said where the coin
+    asked two, NOT_ASKED where it did not.
 
     `lane` and `passable` are as routing decided them.
     """
@@ -73,14 +90,16 @@ class Answered:
     at_ms: int
     record_ids: tuple[str, ...]
     classes: npt.NDArray[np.int64]
+    votes: npt.NDArray[np.int64]
     lane: Flags
     passable: Flags
 
-    def words(self) -> Iterator[tuple[str, Word, int]]:
+    def words(self) -> Iterator[tuple[str, Word, Answer]]:
         """Record by record, with the answer."""
-        columns = (self.lane, self.passable, self.classes)
+        columns = (self.lane, self.passable, self.classes, self.votes)
         for record_id, *row in zip(self.record_ids, *(each.tolist() for each in columns), strict=True):
-            lane, passable, answer = row
+            lane, passable, label, (first, second) = row
+            answer = Answer(label, label) if first == NOT_ASKED else Answer(label, first, second)
             yield record_id, Word(lane=lane, passable=passable), answer
 
 

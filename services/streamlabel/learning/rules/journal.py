@@ -50,7 +50,10 @@ def _taken_apart(event: Event) -> tuple[dict[str, Any], Arrays]:
             flags = np.stack((event.lane, event.passable, event.passed))
             return head, {"flags": flags, "decided_ms": event.decided_ms, "gates": event.gates}
         case Answered():
-            return head, {"flags": np.stack((event.lane, event.passable)), "classes": event.classes}
+            return head, {
+                "flags": np.stack((event.lane, event.passable)),
+                "classes": np.column_stack((event.classes, event.votes)),
+            }
 
 
 def _put_together(head: dict[str, Any], arrays: dict[str, Any]) -> Event:
@@ -82,5 +85,13 @@ def _put_together(head: dict[str, Any], arrays: dict[str, Any]) -> Event:
         )
     if kind == "Answered":
         lane, passable = arrays["flags"]
-        return Answered(at_ms=at_ms, record_ids=record_ids, classes=arrays["classes"], lane=lane, passable=passable)
+        classes = arrays["classes"]
+        return Answered(
+            at_ms=at_ms,
+            record_ids=record_ids,
+            classes=classes[:, 0],
+            votes=classes[:, 1:],
+            lane=lane,
+            passable=passable,
+        )
     raise ValueError(f"the journal tells of a {kind}, which this release does not know")

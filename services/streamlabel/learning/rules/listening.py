@@ -13,6 +13,7 @@ from streamlabel.core.decision import Decision, DecisionReason, Purpose
 from streamlabel.core.label import Label, LabelSource
 from streamlabel.core.prediction import Prediction
 from streamlabel.core.review import ReviewTask
+from streamlabel.gate.sample import NOT_ASKED
 from streamlabel.gate.scorer import Predictions
 from streamlabel.learning.rules.book import Book
 from streamlabel.learning.rules.events import Answered, Event, Routed, Seen
@@ -111,9 +112,18 @@ class Heard:
             at_ms=self._at_ms,
             record_ids=tuple(label.key.record_id for label in labels),
             classes=np.array([book.place_of(label.class_name) for label in labels], dtype=np.int64),
+            votes=np.array([_first_two(label, book) for label in labels], dtype=np.int64),
             lane=np.array([_is_lane(label.decision) for label in labels]),
             passable=np.array([_is_passable(label.decision) for label in labels]),
         )
+
+
+def _first_two(label: Label, book: Book) -> tuple[int, int]:
+    """Only where it was the coin that asked two: where others were asked because people disagreed, that tells of the record."""
+    if label.decision.needed_votes < 2 or len(label.votes) < 2:
+        return NOT_ASKED, NOT_ASKED
+    first, second = (book.place_of(vote.class_name) for vote in label.votes[:2])
+    return first, second
 
 
 def _is_about(label: Label, subject: Subject) -> bool:

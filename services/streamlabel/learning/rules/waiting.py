@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from streamlabel.gate.scorer import Predictions
+from streamlabel.learning.rules.events import Answer
 
 
 @dataclass(slots=True)
@@ -28,7 +29,7 @@ class Waiting:
     prediction: Predictions
     lane: bool | None = None
     passable: bool = False
-    answer: int | None = None
+    answer: Answer | None = None
     decided_ms: int | None = None
     gate: int = 0
     barred: bool = False
