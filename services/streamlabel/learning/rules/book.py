@@ -20,7 +20,6 @@ from streamlabel.gate.keeper import CLOSED, Keeper, Transition
 from streamlabel.gate.policy import GatePolicy
 from streamlabel.gate.published import is_scorable
 from streamlabel.gate.sample import NOT_ASKED, Rows
-from streamlabel.gate.scorer import join_predictions
 from streamlabel.learning.rules.course import Course
 from streamlabel.learning.rules.crowd import Crowd
 from streamlabel.learning.rules.early import EarlyWords
@@ -35,12 +34,12 @@ from streamlabel.learning.rules.events import (
     Ticked,
     Word,
 )
+from streamlabel.learning.rules.evidence import audited, rows_of
 from streamlabel.learning.rules.standing import Audit, Standing, Step
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.suspicions import Suspicion, doubted, folded
 from streamlabel.learning.rules.waiting import Waiting, WaitingRoom
 
-_LARGEST_WEIGHT = 20.0
 _TICK_MS, _IDLE_TICK_MS = 1_000, 10_000
 _MOST_SUSPICIONS = 50
 
@@ -269,7 +268,7 @@ class Book:
 
     def _miss(self, record: Waiting) -> None:
         """A calibration record that would have passed, and is no evidence: nothing vouches for the labels beside it."""
-        self._audits.append(_audit(record, NO_ANSWER))
+        self._audits.append(audited(record, NO_ANSWER))
         decided_ms = record.at_ms if record.decided_ms is None else record.decided_ms
         since_ms, missed_ms = record.since_ms, self.crowd.missed_from_ms
         begin_ms = since_ms if missed_ms is None else min(since_ms, missed_ms)
@@ -295,10 +294,10 @@ class Book:
         if not answered:
             return
         self.answered += len(answered)
-        self.keeper.compare(self._rows(answered))
+        self.keeper.compare(rows_of(answered, self.keeper.scorer))
         teaching = [record for record in answered if not record.counts]
         if teaching:
-            self.keeper.learn(self._rows(teaching))
+            self.keeper.learn(rows_of(teaching, self.keeper.scorer))
             for record in teaching:
                 self.room.drop(record.record_id)
 
@@ -325,24 +324,10 @@ class Book:
         if not ready:
             return
         self.calibrated += len(ready)
-        rows = self._rows(ready)
+        rows = rows_of(ready, self.keeper.scorer)
         passable = np.array([record.passable for record in ready])
         self.keeper.calibrate(rows, passable, np.array([record.coin >= record.rate / 2 for record in ready]))
-        self._audits += [_audit(record, record.answer) for record in ready]
-
-    def _rows(self, records: Sequence[Waiting]) -> Rows:
-        predictions = join_predictions([record.prediction for record in records])
-        answers = [record.answer or NO_ANSWER for record in records]
-        # Of what passes, people see only the lane's share; of the rest, everything.
-        weights = [min(_LARGEST_WEIGHT, 1 / record.rate) if record.passable else 1.0 for record in records]
-        return Rows(
-            predictions=predictions,
-            places=np.array([record.place for record in records], dtype=np.int64),
-            scores=self.keeper.scorer.score(predictions),
-            truth=np.array([answer.first for answer in answers], dtype=np.int64),
-            second=np.array([answer.second for answer in answers], dtype=np.int64),
-            weight=np.array(weights),
-        )
+        self._audits += [audited(record, record.answer) for record in ready]
 
     def _as_people_allow(self, transition: Transition) -> Transition:
         if transition.state is not GateState.CERTIFIED or not self.crowd.is_here:
@@ -385,16 +370,3 @@ class Book:
                 suspect_from_ms = self.course.time_of(transition.suspect_from)
                 self.suspicions = list(folded([*self.suspicions, Suspicion(suspect_from_ms)], _MOST_SUSPICIONS))
         self._steps.append(Step(transition=transition, at_ms=at_ms, suspect_from_ms=suspect_from_ms))
-
-
-def _audit(record: Waiting, answer: Answer | None) -> Audit:
-    return Audit(
-        record_id=record.record_id,
-        place=record.place,
-        at_ms=record.at_ms if record.decided_ms is None else record.decided_ms,
-        rate=record.rate,
-        predicted=int(record.prediction.predicted[0]),
-        answer=(answer or NO_ANSWER).label,
-        passable=record.passable,
-        gate=record.gate,
-    )
