@@ -19,7 +19,8 @@ def more_labels(
     `count` answers are there already, inside and outside of the regions of `tally`; never 0. With `second_looks` what these find is
     taken off alpha.
     """
-    rates = (tally.errors + 0.5) / (tally.counts + 1)
+    # Drawn towards half of alpha, as by 1/alpha answers more: a few answers without an error are too few, and nothing worse.
+    rates = (tally.errors + 0.5) / (tally.counts + 1 / alpha)
     held = np.maximum(tally.counts, 1) / count
     possible = (rates < alpha) & (tally.counts > 0)
     if not possible.any():
@@ -28,7 +29,7 @@ def more_labels(
     def would_pass(total: int) -> bool:
         counts = np.floor(held * total).astype(np.int64)
         errors = np.ceil(rates * counts).astype(np.int64)
-        left = alpha if second_looks is None else np.maximum(alpha - second_looks.expected(counts), 0.0)
+        left = alpha if second_looks is None else np.maximum(alpha - second_looks.expected(counts, alpha), 0.0)
         return bool((possible & (p_value(errors, counts, left) <= delta / 2)).any())
 
     low, high = count, 2 * count

@@ -43,9 +43,11 @@ class SecondLooks:
         """What the bounds would be for so many records in each region, had nothing been overlooked: known before any answer is."""
         return upper_bound(0, np.floor(held * self.share).astype(np.int64), self.level)
 
-    def expected(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """What the bounds would be for so many records in each region, were as much overlooked as seems to be."""
-        rates = (self.tally.errors + 0.5) / (self.tally.counts + 1)
+    def expected(self, counts: npt.NDArray[np.int64], alpha: float) -> npt.NDArray[np.float64]:
+        """What the bounds would be for so many records in each region, were as much overlooked as seems to be.
+
+        Few second answers are drawn towards a quarter of `alpha`.
+        """
+        rates = (self.tally.errors + 0.5) / (self.tally.counts + 2 / alpha)
         twice = np.floor(counts * self.share).astype(np.int64)
-        overlooked = np.where(self.tally.errors > 0, np.ceil(rates * twice), 0.0).astype(np.int64)
-        return upper_bound(overlooked, twice, self.level)
+        return upper_bound(np.ceil(rates * twice).astype(np.int64), twice, self.level)

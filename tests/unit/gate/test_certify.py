@@ -62,6 +62,15 @@ def test_where_it_certifies_nothing_it_says_how_much_is_missing() -> None:
     assert np.mean(certain) >= 0.5
 
 
+@pytest.mark.parametrize("count", [20, 50, 100])
+def test_a_few_answers_without_an_error_among_the_surest_are_too_few_and_nothing_worse(count: int) -> None:
+    """A good model: hardly any draw of a few answers may look hopeless, or as if tens of thousands were missing."""
+    needed = [certify(*answers(count, seed), alpha=0.05).more_labels_needed for seed in range(100)]
+    assert sum(each is None for each in needed) <= 3
+    known = sorted(each for each in needed if each is not None)
+    assert known[len(known) * 9 // 10] < 5000
+
+
 def test_a_hopeless_score_is_told_so() -> None:
     chance = np.random.default_rng(3)
     found = certify(chance.random(500), chance.random(500) < 0.5, alpha=0.05)

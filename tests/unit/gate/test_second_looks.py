@@ -161,9 +161,9 @@ def test_a_gate_tells_how_many_answers_it_needs_when_a_part_goes_to_overlooked_e
     assert both is not None
     assert alone < both < 2000
     # Where as much is overlooked as alpha allows, no number would do.
-    hidden = a_stream(np.random.default_rng(3), 300, rate=0.4, overlooked=1.0, share=0.5)
+    hidden = a_stream(np.random.default_rng(3), 3000, rate=0.4, overlooked=1.0, share=0.5)
     looks = SecondLooks.of(grid, hidden, share=0.5, level=LEVEL)
-    assert more_labels(Tally.of(grid, hidden.scores, hidden.wrong), 300, ALPHA, DELTA * EXACT, looks) is None
+    assert more_labels(Tally.of(grid, hidden.scores, hidden.wrong), 3000, ALPHA, DELTA * EXACT, looks) is None
 
 
 def test_a_simulation_asks_a_second_person_and_counts_that() -> None:
