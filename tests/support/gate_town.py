@@ -15,7 +15,7 @@ import numpy as np
 
 from streamlabel.core.control import GateState
 from streamlabel.core.decision import DecisionReason
-from streamlabel.core.label import Label, LabelSource
+from streamlabel.core.label import Label, LabelSource, Vote
 from streamlabel.core.prediction import Candidate, Prediction
 from streamlabel.core.project import CertifiedPolicy
 from streamlabel.core.review import ReviewTask
@@ -28,7 +28,8 @@ from support.nouns import text_project
 from support.pipeline import Pipeline, service
 
 CLASSES = ("a", "b", "c")
-PROJECT = text_project("town", policy=CertifiedPolicy(alpha=0.1, delta=0.1), classes=CLASSES)
+POLICY = CertifiedPolicy(alpha=0.1, delta=0.1)
+PROJECT = text_project("town", policy=POLICY, classes=CLASSES)
 BATCH = 50
 
 
@@ -205,14 +206,17 @@ def truth_of(record_id: str) -> str:
 
 def answer(task: ReviewTask) -> Label:
     """What review makes of a right answer."""
+    truth = truth_of(task.key.record_id)
+    people = tuple(f"ann{number}" for number in range(task.needed_votes))
     return Label(
         key=task.key,
-        class_name=truth_of(task.key.record_id),
+        class_name=truth,
         source=LabelSource.HUMAN,
         decision=task.decision,
         model_name=task.model_name,
         model_version=task.model_version,
-        annotators=("ann",),
+        annotators=people,
+        votes=tuple(Vote(annotator=each, class_name=truth) for each in people) if len(people) > 1 else (),
         project_version=task.project_version,
         taxonomy_version=PROJECT.taxonomy.version,
         content_hash=task.record.content_hash,

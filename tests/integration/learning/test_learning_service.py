@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -14,16 +15,17 @@ from streamlabel.core.control import GateState, Release, ReleaseState
 from streamlabel.wire import control
 from streamlabel.wire.flow import RELEASES
 from streamlabel.wire.gates import decode_gate, join_gate
-from support.gate_town import PROJECT, Town
+from support.gate_town import POLICY, PROJECT, Town
 from support.pipeline import Pipeline
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-async def town(kafka: str, topic_prefix: str, postgres_database: str) -> Town:
+async def town(kafka: str, topic_prefix: str, postgres_database: str, request: pytest.FixtureRequest) -> Town:
     pipeline = await Pipeline.create(kafka, topic_prefix)
-    await pipeline.apply_project(PROJECT)
+    policy = replace(POLICY, double_blind_share=getattr(request, "param", 0.0))
+    await pipeline.apply_project(replace(PROJECT, policy=policy))
     return Town(pipeline, postgres_database, kafka)
 
 
@@ -104,7 +106,8 @@ async def test_killed_at_random_moments_nothing_is_lost_and_nothing_passes_uncer
         await connection.close()
 
 
-async def test_a_restart_changes_nothing(town: Town) -> None:
+@pytest.mark.parametrize("town", [0.5], indirect=True)
+async def test_a_restart_changes_nothing_where_two_people_are_asked_about_half_of_the_lane(town: Town) -> None:
     async with town.people(), town.service("routing"):
         async with town.service("learning") as first:
             await town.state(GateState.COLD)
@@ -118,6 +121,10 @@ async def test_a_restart_changes_nothing(town: Town) -> None:
             async with town.service("learning"):
                 assert await quiet(town) == before
                 await check_records(town)
+    assert town.gates[-1].gate.double_blind_share == 0.5
+    lane = [task.needed_votes for task in town.tasks.values() if task.blind]
+    assert 0.4 < lane.count(2) / len(lane) < 0.6
+    assert {task.needed_votes for task in town.tasks.values() if not task.blind} == {1}
 
 
 async def quiet(town: Town) -> dict[str, object]:
