@@ -21,7 +21,7 @@ _INK, _MODEL, _ERROR, _BOUND = "#1b2028", "#2f7d5b", "#c0392b", "#8a94a3"
 _CLOSED = "#f3dcd8"
 
 
-def plot_certified(found: Certified) -> Figure:
+def plot_certified(found: Certified, name: str = "") -> Figure:  # noqa: ARG001
     """Error rate against coverage: seen, certain, allowed."""
     figure, axes = _canvas(1)
     shares, tally = found.grid.shares * 100, found.tally

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from streamlabel.gate import Certified, certify
+from streamlabel.gate.certify import level_of_look
 
 RUNS = 500
 
@@ -85,6 +86,54 @@ def test_equal_scores_pass_together_or_not_at_all() -> None:
     assert (found.threshold, found.coverage) == (0.99, 0.5)
 
 
+def falsely_certified(seed: int, *, counted: bool) -> bool:
+    """Whether somebody who asks as many more people as the result says, and looks again, ends with a certificate that is wrong.
+
+    Of what the model says 10.01 % is wrong, at every score; 10 % are allowed, with probability 0.9.
+    """
+    chance = np.random.default_rng(seed)
+    scores, correct = chance.random(1500), chance.random(1500) >= 0.1001
+    count, look = 60, 1
+    while count <= len(scores):
+        found = certify(scores[:count], correct[:count], alpha=0.1, delta=0.1, look=look if counted else None)
+        if found.certificate is not None:
+            return True
+        if found.more_labels_needed is None:
+            return False
+        count, look = count + found.more_labels_needed, look + 1
+    return False
+
+
+def test_who_looks_again_until_it_passes_breaks_the_promise_and_who_counts_the_looks_keeps_it() -> None:
+    uncounted, counted = (
+        np.mean([falsely_certified(seed, counted=counted) for seed in range(RUNS)]) for counted in (False, True)
+    )
+    assert 0 < counted <= 0.1  # it can fail: the test is not idle
+    assert uncounted > 0.1 + 3 * np.sqrt(0.1 * 0.9 / RUNS)
+
+
+def test_a_look_is_tested_at_its_part_of_delta_and_all_together_at_delta() -> None:
+    assert level_of_look(0.05, None) == 0.05
+    assert [level_of_look(0.06, look) for look in (1, 2, 3)] == pytest.approx([0.03, 0.01, 0.005])
+    assert sum(level_of_look(0.05, look) for look in range(1, 10_000)) == pytest.approx(0.05, rel=1e-3)
+    scores, correct = answers(3000, 1)
+    only, third = (certify(scores, correct, alpha=0.1, look=look) for look in (None, 3))
+    assert (only.look, only.level, only.answers) == (None, 0.05, 3000)
+    assert (third.look, third.level, third.delta) == (3, 0.05 / 12, 0.05)
+    assert only.certificate is not None
+    assert third.certificate is not None
+    assert third.certificate.bound <= 0.1
+    assert third.coverage < only.coverage
+
+
+def test_where_looks_are_counted_what_is_missing_is_for_the_next_one() -> None:
+    scores, correct = answers(150, 2)
+    needed = [certify(scores, correct, alpha=0.05, look=look).more_labels_needed for look in (None, 1, 2)]
+    assert None not in needed
+    assert needed == sorted(needed)  # type: ignore[type-var]
+    assert len(set(needed)) == 3
+
+
 @pytest.mark.parametrize(
     ("scores", "correct", "options", "message"),
     [
@@ -97,6 +146,7 @@ def test_equal_scores_pass_together_or_not_at_all() -> None:
             {"alpha": 0.1},
             r"row 28: correct is neither 0 nor 1: 2.0 \(and 1 more rows\)",
         ),
+        ([0.5] * 30, [1] * 30, {"alpha": 0.1, "look": 0}, "look must be 1 or more, not 0"),
         ([0.5] * 30, [1] * 29, {"alpha": 0.1}, "there are 30 scores, but correct has shape"),
         ([0.5] * 5, [1] * 5, {"alpha": 0.1}, "5 answers are too few"),
         ([[0.5]] * 30, [1] * 30, {"alpha": 0.1}, "one column"),
