@@ -42,7 +42,10 @@ class Certified:
     tally: Tally = field(repr=False)
 
     def plot(self, name: str = "") -> Figure:
-        """Error against coverage: what was seen, what is certain, where the threshold lies; `name` is for the title. Needs matplotlib."""
+        """Error against coverage: what was seen, what is certain, where the threshold lies. Needs matplotlib.
+
+        `name` is that of the data, for the title.
+        """
         from streamlabel.gate.plot import plot_certified
 
         return plot_certified(self, name)
