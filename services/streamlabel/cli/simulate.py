@@ -13,10 +13,13 @@ import typer
 from streamlabel.cli.certify import AlphaOption, DeltaOption, JsonOption, PlotOption
 from streamlabel.cli.evidence_files import read_stream
 from streamlabel.cli.output_files import check_plot, save_json, save_plot
+from streamlabel.cli.shares import said_of_options
 from streamlabel.core.control import GateState
 from streamlabel.errors import ConfigurationError
 from streamlabel.gate import Run, Simulation
 from streamlabel.gate import simulate as simulate_stream
+from streamlabel.gate.checks import check_levels, check_place, check_rate
+from streamlabel.gate.simulate import LEAST_LANE_RATE
 
 
 def register(app: typer.Typer) -> None:
@@ -59,7 +62,15 @@ def simulate(
       streamlabel simulate stream.npz --alpha 0.05 --runs 100 --shuffle --json runs.json --plot runs.png
     """
     check_plot(plot)
+    with said_of_options():
+        check_levels(alpha, delta)
+        check_rate("annotator_error", annotator_error)
+        check_rate("double_blind_share", double_blind_share)
+        if lane_rate is not None:
+            check_rate("lane_rate", lane_rate, least=LEAST_LANE_RATE)
     given = read_stream(file)
+    with said_of_options():
+        check_place("change_at", change_at, given.labels.size)
     try:
         found = simulate_stream(
             given.probabilities,

@@ -10,21 +10,32 @@ LEAST_ROWS = 20
 
 
 def check_levels(alpha: float, delta: float) -> None:
-    """Raises ValueError unless both lie strictly between 0 and 1."""
+    """Raises ValueError, which begins with the name, unless both lie strictly between 0 and 1."""
     for name, value in (("alpha", alpha), ("delta", delta)):
         if not 0 < value < 1:
-            raise ValueError(f"{name} must lie strictly between 0 and 1, not {value}")
+            raise ValueError(f"{name} must lie strictly between 0 and 1, not {value:g}{_share_meant(value)}")
 
 
 def check_rate(name: str, value: float, *, least: float = 0.0) -> None:
-    """Raises ValueError unless `value` lies between `least` and 1."""
+    """Raises ValueError, which begins with the name, unless `value` lies between `least` and 1."""
     if not least <= value <= 1:
-        raise ValueError(f"{name} must lie between {least:g} and 1, not {value}")
+        raise ValueError(f"{name} must lie between {least:g} and 1, not {value:g}{_share_meant(value)}")
+
+
+def check_place(name: str, place: int | None, count: int) -> None:
+    """Raises ValueError, which begins with the name, unless `place` is one among `count` records, counted from 0, or None."""
+    if place is not None and not 0 <= place < count:
+        raise ValueError(f"{name} must be a place in the stream of {count:,} records, counted from 0, not {place}")
+
+
+def _share_meant(value: float) -> str:
+    """Who writes 5 means 5 %."""
+    return f"; did you mean {value / 100:g}?" if 1 < value < 100 else ""
 
 
 def checked_scores(scores: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Scores [n] as floats; raises ValueError where one is no number."""
-    made = np.asarray(scores, dtype=np.float64)
+    made = _numbers("scores", scores)
     if made.ndim != 1:
         raise ValueError(f"scores must be one column, not an array of shape {made.shape}")
     refuse_rows(~np.isfinite(made), "score is no finite number", made)
@@ -33,7 +44,7 @@ def checked_scores(scores: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 def checked_probabilities(probabilities: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Probabilities [n, k] as floats that sum to 1 in each row; raises ValueError where they do not."""
-    made = np.asarray(probabilities, dtype=np.float64)
+    made = _numbers("probabilities", probabilities)
     if made.ndim != 2 or made.shape[1] < 2:
         raise ValueError(f"probabilities must have one row a record and two columns or more, not shape {made.shape}")
     refuse_rows(~np.isfinite(made).all(axis=1), "a probability is no finite number")
@@ -50,7 +61,8 @@ def checked_labels(labels: npt.ArrayLike, count: int, classes: int) -> npt.NDArr
         raise ValueError(f"labels have shape {given.shape}, but there are {count} records")
     if not np.issubdtype(given.dtype, np.number):
         raise ValueError(f"labels must be whole numbers from 0 to {classes - 1}, not {given.dtype}")
-    made = given.astype(np.int64)
+    with np.errstate(invalid="ignore"):
+        made = given.astype(np.int64)
     refuse_rows(
         (made != given) | (made < 0) | (made >= classes), f"label is no whole number from 0 to {classes - 1}:", given
     )
@@ -61,7 +73,7 @@ def checked_embeddings(embeddings: npt.ArrayLike | None, count: int) -> npt.NDAr
     """Embeddings [n, d] as floats, or None; raises ValueError for another length, or what is no number."""
     if embeddings is None:
         return None
-    made = np.asarray(embeddings, dtype=np.float64)
+    made = _numbers("embeddings", embeddings)
     if made.ndim != 2 or len(made) != count or made.shape[1] < 1:
         raise ValueError(f"embeddings have shape {made.shape}, but there are {count} records")
     refuse_rows(~np.isfinite(made).all(axis=1), "an embedding value is no finite number")
@@ -69,9 +81,17 @@ def checked_embeddings(embeddings: npt.ArrayLike | None, count: int) -> npt.NDAr
 
 
 def refuse_rows(given: npt.ArrayLike, why: str, values: npt.NDArray[np.generic] | None = None) -> None:
-    """Raises ValueError that names the first bad row (counted from 0) and how many there are."""
+    """Raises ValueError that names the first bad row, counted from 0 as arrays are, and how many there are."""
     bad = np.asarray(given)
     if bad.any():
         row, count = int(np.argmax(bad)), int(bad.sum())
         shown = "" if values is None else f" {values[row]}"
-        raise ValueError(f"row {row}: {why}{shown}" + (f" (and {count - 1:,} more rows)" if count > 1 else ""))
+        more = f" (and {count - 1:,} more {'row' if count == 2 else 'rows'})" if count > 1 else ""
+        raise ValueError(f"row {row}, counted from 0: {why}{shown}{more}")
+
+
+def _numbers(name: str, given: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    try:
+        return np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be numbers: {error}") from error

@@ -15,6 +15,7 @@ from streamlabel.gate.binomial import interval
 from streamlabel.gate.checks import (
     LEAST_ROWS,
     check_levels,
+    check_place,
     check_rate,
     checked_embeddings,
     checked_labels,
@@ -30,6 +31,7 @@ from streamlabel.gate.sequence import Certificate
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LEAST_LANE_RATE = 0.001
 # Routing learns of a gate within a second; at a few dozen records a second it decides so many by the one before.
 _BATCH = 25
 _AHEAD = 1000
@@ -186,11 +188,10 @@ def simulate(
         raise ValueError(f"runs must be at least 1, not {runs}")
     policy = GatePolicy(alpha=alpha, delta=delta, double_blind_share=double_blind_share)
     if lane_rate is not None:
-        check_rate("lane_rate", lane_rate, least=0.001)
+        check_rate("lane_rate", lane_rate, least=LEAST_LANE_RATE)
         policy = replace(policy, lane_rate=lane_rate, growing_rate=max(lane_rate, policy.growing_rate))
     stream = Stream.of(probabilities, labels, embeddings)
-    if change_at is not None and not 0 <= change_at < len(stream):
-        raise ValueError(f"change_at must be a place in the stream of {len(stream)} records, not {change_at}")
+    check_place("change_at", change_at, len(stream))
     made = []
     for number in range(runs):
         chance = np.random.default_rng((seed, number))

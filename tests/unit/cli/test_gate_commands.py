@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from streamlabel.cli.app import make_app
+from streamlabel.errors import ConfigurationError
 from support.command_line import streamlabel
 
 
@@ -20,6 +22,13 @@ def answers(count: int = 1500, labelled: int = 1200) -> tuple[np.ndarray, np.nda
     correct = (chance.random(count) < 0.6 + 0.4 * np.sqrt(scores)).astype(int)
     correct[labelled:] = -1
     return scores, correct
+
+
+def refused(*words: str) -> str:
+    """What a command refuses to do, in its own words; without a process for each, which takes a second."""
+    with pytest.raises(ConfigurationError) as caught:
+        make_app(words)(list(words), standalone_mode=False)
+    return str(caught.value)
 
 
 @pytest.fixture
@@ -94,43 +103,119 @@ def test_a_stream_is_simulated_the_same_each_time(stream: Path, tmp_path: Path) 
     assert "Opened first after" in words
 
 
+def test_who_wants_to_look_again_is_told_how_and_counted_looks_are_stricter(table: Path) -> None:
+    said = streamlabel("certify", "scores", str(table), "--alpha", "0.01").out
+    assert "begin with --look 1, then --look 2" in said
+    assert "looking again without it breaks the promise" in said
+    first = streamlabel("certify", "scores", str(table), "--alpha", "0.01", "--look", "1").out
+    assert "Not certified at look 1 (tested at 0.025 of 0.05)" in first
+    assert "Come back with all of them and --look 2." in first
+    only, third = (
+        json.loads(streamlabel("certify", "scores", str(table), "--alpha", "0.1", "--json", "-", *words).out)
+        for words in ((), ("--look", "3"))
+    )
+    assert (only["look"], only["level"], third["look"]) == (None, 0.05, 3)
+    assert third["level"] == pytest.approx(0.05 / 12)
+    assert third["coverage"] < only["coverage"]
+    assert "Certified at look 3" in streamlabel("certify", "scores", str(table), "--alpha", "0.1", "--look", "3").out
+
+
+def test_a_script_may_require_a_certificate(table: Path) -> None:
+    assert streamlabel("certify", "scores", str(table), "--alpha", "0.01").code == 0
+    assert streamlabel("certify", "scores", str(table), "--alpha", "0.01", "--require").code == 1
+    assert streamlabel("certify", "scores", str(table), "--alpha", "0.1", "--require").code == 0
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("score,corect\n0.5,1\n", "has no column 'correct'; did you mean 'corect'?"),
-        ("score,correct\n0.5,1\nx,1\n", "row 3, column 'score': 'x' is no number"),
-        ("score,correct\n0.5,yes\n", "row 2, column 'correct': 'yes' is neither 1, 0 nor empty"),
-        ("score,correct\n0.5,1\n0.5\n", "row 3 has another number of columns"),
+        ("score,correct\n0.5,1\nx,1\n", "line 3, column 'score': 'x' is no number"),
+        ("score,correct\n0.5,1\n\n,1\n", "line 4, column 'score': nothing is no number"),
+        ("score,correct\n0.5,yes\n", "line 2, column 'correct': 'yes' is neither 1, 0 nor empty"),
+        ("score,correct\n0.5,1\n0.5\n", "line 3 has 1 column, but the header names 2 columns"),
+        ('text,score,correct\n"two\nlines",0.5,1\n"two\nlines",x,1\n', "line 4, column 'score': 'x' is no number"),
+        ("score,correct\n0.5,\n0.5,1\ninf,1\n", "line 4, column 'score': 'inf' is no finite number"),
         ("score,correct\n" + "0.5,1\n" * 5, "5 answers are too few"),
-        ("score,correct\n" + "nan,1\n" * 30, "row 0: score is no finite number"),
-        ("", "has no column 'score'; it has none"),
+        ("score;correct\n0,5;1\n", "separates its columns by semicolons (';'): export it with commas"),
+        ("score\tcorrect\n0.5\t1\n", "separates its columns by tabs"),
+        ("score,score,correct\n0.5,0.5,1\n", "names the column 'score' twice"),
+        ("", "bad.csv is empty"),
     ],
 )
-def test_a_table_that_cannot_be_answers_is_refused_by_row_and_column(
+def test_a_table_that_cannot_be_answers_is_refused_by_line_and_column(
     tmp_path: Path, content: str, message: str
 ) -> None:
     file = tmp_path / "bad.csv"
     file.write_text(content)
-    ran = streamlabel("certify", "scores", str(file), "--alpha", "0.1")
-    assert ran.code == 78
-    assert message in ran.err
-    assert "Traceback" not in ran.err
+    assert message in refused("certify", "scores", str(file), "--alpha", "0.1")
+
+
+def test_what_is_no_table_is_refused_by_its_name_or_its_bytes(table: Path, tmp_path: Path) -> None:
+    def of(file: Path) -> str:
+        return refused("certify", "scores", str(file), "--alpha", "0.1")
+
+    book = tmp_path / "answers.xlsx"
+    book.write_bytes(table.read_bytes())
+    assert "no scores are read from .xlsx; known are .csv, .parquet, .pq" in of(book)
+    (tmp_path / "bytes.csv").write_bytes(b"score,correct\n\xff\xfe\n")
+    assert "is no CSV: byte 14 is no UTF-8" in of(tmp_path / "bytes.csv")
+    assert "cannot be read: Is a directory" in of(tmp_path)
+    parquet.write_table(pa.table({"score": [0.5, None], "correct": [1, 1]}), tmp_path / "gap.parquet")
+    assert "row 1 (counted from 0), column 'score': nothing is no number" in of(tmp_path / "gap.parquet")
+    loud = tmp_path / "ANSWERS.CSV"
+    loud.write_bytes(table.read_bytes())
+    assert streamlabel("certify", "scores", str(loud), "--alpha", "0.1").code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("certify", "scores", "--alpha", "5"), "--alpha must lie strictly between 0 and 1, not 5; did you mean 0.05?"),
+        (("certify", "scores", "--alpha", "0"), "--alpha must lie strictly between 0 and 1, not 0"),
+        (("certify", "scores", "--alpha", "0.1", "--delta", "1"), "--delta must lie strictly between 0 and 1, not 1"),
+        (("simulate", "--alpha", "5"), "--alpha must lie strictly between 0 and 1, not 5; did you mean 0.05?"),
+        (("simulate", "--alpha", "0.1", "--lane-rate", "5"), "--lane-rate must lie between 0.001 and 1, not 5; did you mean 0.05?"),
+        (("simulate", "--alpha", "0.1", "--annotator-error", "-1"), "--annotator-error must lie between 0 and 1, not -1"),
+        (("simulate", "--alpha", "0.1", "--double-blind-share", "2"), "--double-blind-share must lie between 0 and 1, not 2"),
+        (("simulate", "--alpha", "0.1", "--change-at", "3000"), "--change-at must be a place in the stream of 3,000 records"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_an_option_is_not_blamed_on_the_file(
+    table: Path, stream: Path, options: tuple[str, ...], message: str
+) -> None:
+    file = str(table if options[0] == "certify" else stream)
+    assert refused(*options, file).startswith(message)
 
 
 def test_files_that_are_no_stream_are_refused(tmp_path: Path, table: Path, stream: Path) -> None:
-    def refused(*words: str) -> str:
-        ran = streamlabel("simulate", *words)
-        assert ran.code == 78
-        assert "Traceback" not in ran.err
-        return ran.err
+    def of(file: Path, *words: str) -> str:
+        return refused("simulate", str(file), "--alpha", "0.1", *words)
 
-    assert "an .npz or .parquet file" in refused(str(table), "--alpha", "0.1")
-    assert "there is no file" in refused(str(tmp_path / "none.npz"), "--alpha", "0.1")
+    assert "an .npz or .parquet file" in of(table)
+    assert "there is no file" in of(tmp_path / "none.npz")
     (tmp_path / "cut.npz").write_bytes(stream.read_bytes()[:500])
-    assert "cannot be read as .npz" in refused(str(tmp_path / "cut.npz"), "--alpha", "0.1")
+    assert "is no .npz file, or one that was cut off" in of(tmp_path / "cut.npz")
+    (tmp_path / "empty.npz").write_bytes(b"")
+    assert "empty.npz is empty" in of(tmp_path / "empty.npz")
+    (tmp_path / "words.npz").write_text("probabilities, labels" * 10)
+    said = of(tmp_path / "words.npz")
+    assert "is no .npz file" in said
+    assert "pickle" not in said
+    whole = bytearray(stream.read_bytes())
+    whole[200:208] = b"\0\1\2\3\4\5\6\7"
+    (tmp_path / "rot.npz").write_bytes(whole)
+    assert "damaged" in of(tmp_path / "rot.npz")
     np.savez(tmp_path / "half.npz", probabilities=np.full((30, 2), 0.5))
-    assert "has no array 'labels'" in refused(str(tmp_path / "half.npz"), "--alpha", "0.1")
+    assert "has no array 'labels'" in of(tmp_path / "half.npz")
     np.savez(tmp_path / "evil.npz", probabilities=np.array([{}] * 30), labels=np.zeros(30))
-    assert "cannot be read as .npz" in refused(str(tmp_path / "evil.npz"), "--alpha", "0.1")
-    assert "a plot is .png, .svg, .pdf" in refused(str(stream), "--alpha", "0.1", "--plot", "x.xlsx")
-    assert "cannot be written" in refused(str(stream), "--alpha", "0.1", "--json", "/nowhere/x.json")
+    said = of(tmp_path / "evil.npz")
+    assert "array 'probabilities' holds Python objects; it must hold numbers" in said
+    assert "pickle" not in said
+    parquet.write_table(pa.table({"probabilities": [[0.5, 0.5], [1.0]], "labels": [0, 0]}), tmp_path / "torn.parquet")
+    assert "the lists of column 'probabilities' are not all of one length" in of(tmp_path / "torn.parquet")
+    assert "a plot is .png, .svg, .pdf" in of(stream, "--plot", "x.xlsx")
+    ran = streamlabel("simulate", str(stream), "--alpha", "0.1", "--json", "/nowhere/x.json")
+    assert ran.code == 78
+    assert "cannot be written" in ran.err
+    assert "Traceback" not in ran.err

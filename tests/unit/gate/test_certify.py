@@ -137,14 +137,14 @@ def test_where_looks_are_counted_what_is_missing_is_for_the_next_one() -> None:
 @pytest.mark.parametrize(
     ("scores", "correct", "options", "message"),
     [
-        ([0.5] * 30, [1] * 30, {"alpha": 0.0}, "alpha must lie strictly between 0 and 1, not 0.0"),
+        ([0.5] * 30, [1] * 30, {"alpha": 0.0}, "alpha must lie strictly between 0 and 1, not 0"),
         ([0.5] * 30, [1] * 30, {"alpha": 0.1, "delta": 1.0}, "delta must lie"),
-        ([0.5] * 29 + [math.nan], [1] * 30, {"alpha": 0.1}, "row 29: score is no finite number nan"),
+        ([0.5] * 29 + [math.nan], [1] * 30, {"alpha": 0.1}, "row 29, counted from 0: score is no finite number nan"),
         (
             [0.5] * 30,
             [1] * 28 + [2, 0.5],
             {"alpha": 0.1},
-            r"row 28: correct is neither 0 nor 1: 2.0 \(and 1 more rows\)",
+            r"row 28, counted from 0: correct is neither 0 nor 1: 2.0 \(and 1 more row\)",
         ),
         ([0.5] * 30, [1] * 30, {"alpha": 0.1, "look": 0}, "look must be 1 or more, not 0"),
         ([0.5] * 30, [1] * 29, {"alpha": 0.1}, "there are 30 scores, but correct has shape"),
