@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,15 +30,21 @@ def save_page(path: Path, page: str) -> None:
 
 
 def check_plot(path: Path | None) -> None:
-    """Raises ConfigurationError for a format that cannot be drawn: before the work that would be lost."""
-    if path is not None and path.suffix not in _PLOTS:
-        raise ConfigurationError(f"a plot is {', '.join(_PLOTS)}, not {path.suffix or 'a file without suffix'}: {path}")
+    """Raises ConfigurationError where nothing can be drawn, or not in that format: before the work that would be lost."""
+    if path is None:
+        return
+    if path.suffix.lower() not in _PLOTS:
+        raise ConfigurationError(
+            f"a plot is {', '.join(_PLOTS)}, not {path.suffix or 'a file without an ending'}: {path}"
+        )
+    if find_spec("matplotlib") is None:
+        raise ConfigurationError("plots need matplotlib: pip install 'streamlabel[plot]'")
 
 
 def save_plot(path: Path, figure: Figure) -> None:
     """Writes a picture in the format that the suffix names."""
     drawn = io.BytesIO()
-    figure.savefig(drawn, format=path.suffix[1:])
+    figure.savefig(drawn, format=path.suffix[1:].lower())
     _save(path, drawn.getvalue())
 
 
