@@ -6,20 +6,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import orjson
 import typer
 
 from streamlabel.cli.certify import AlphaOption, DeltaOption, JsonOption, PlotOption
 from streamlabel.cli.evidence_files import read_stream
 from streamlabel.cli.output_files import check_plot, save_json, save_plot
+from streamlabel.cli.run_progress import RunProgress
 from streamlabel.cli.shares import said_of_options
-from streamlabel.core.control import GateState
+from streamlabel.cli.simulation_words import told
 from streamlabel.errors import ConfigurationError
 from streamlabel.gate import Run, Simulation
 from streamlabel.gate import simulate as simulate_stream
 from streamlabel.gate.checks import check_levels, check_place, check_rate
 from streamlabel.gate.simulate import LEAST_LANE_RATE
+
+EXIT_INTERRUPTED = 130
 
 
 def register(app: typer.Typer) -> None:
@@ -71,29 +73,35 @@ def simulate(
     given = read_stream(file)
     with said_of_options():
         check_place("change_at", change_at, given.labels.size)
+    progress = RunProgress(runs)
     try:
-        found = simulate_stream(
-            given.probabilities,
-            given.labels,
-            given.embeddings,
-            alpha=alpha,
-            delta=delta,
-            lane_rate=lane_rate,
-            annotator_error=annotator_error,
-            double_blind_share=double_blind_share,
-            seed=seed,
-            runs=runs,
-            shuffle=shuffle,
-            change_at=change_at,
-        )
+        with progress:
+            found = simulate_stream(
+                given.probabilities,
+                given.labels,
+                given.embeddings,
+                alpha=alpha,
+                delta=delta,
+                lane_rate=lane_rate,
+                annotator_error=annotator_error,
+                double_blind_share=double_blind_share,
+                seed=seed,
+                runs=runs,
+                shuffle=shuffle,
+                change_at=change_at,
+                progress=progress,
+            )
     except ValueError as error:
         raise ConfigurationError(f"{file}: {error}") from error
+    except KeyboardInterrupt as interrupt:
+        typer.echo(f"streamlabel: stopped in {progress.where}; nothing was written", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from interrupt
     if json_out is None or str(json_out) != "-":
-        typer.echo(_told(found))
+        typer.echo(told(found))
     if json_out is not None:
         save_json(json_out, orjson.dumps(_facts(found), option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY))
     if plot is not None:
-        save_plot(plot, found.plot())
+        save_plot(plot, found.plot(file.name))
 
 
 def _facts(found: Simulation) -> dict[str, object]:
@@ -113,43 +121,14 @@ def _run_facts(run: Run) -> dict[str, object]:
         "error": run.error,
         "error_last_quarter": run.error_last_quarter,
         "answers": run.answers,
+        "second_answers": run.second_answers,
         "transitions": [
             {"index": each.place, "state": each.state.value, "reason": each.reason} for each in run.transitions
         ],
         "detection_delay": run.detection_delay,
         "suspects": run.suspects,
         "guard": run.guard,
+        "answers_needed": run.answers_needed,
+        "overlooked_bound": run.overlooked_bound,
         "windows": [asdict(window) for window in run.windows],
     }
-
-
-def _told(found: Simulation) -> str:
-    runs = found.runs
-    first = runs[0]
-    coverage, error = np.mean([run.coverage for run in runs]), np.mean([run.error for run in runs])
-    answers = np.mean([run.answers for run in runs])
-    low, high = found.violation_ci
-    lines = [
-        f"Labelled by the model: {coverage:.1%} of the stream ({np.mean([run.coverage_last_quarter for run in runs]):.1%} "
-        f"in its last quarter); {error:.2%} of them wrong (allowed: {found.alpha:.2%}).",
-        f"People were asked {answers:,.0f} times.",
-    ]
-    if len(runs) > 1:
-        lines.append(
-            f"Runs above alpha: {found.violation_rate:.1%} of {len(runs)} (95 % interval {low:.1%}–{high:.1%})."
-        )
-    closings = [each for each in first.transitions if each.state is not GateState.CERTIFIED]
-    opened = next((each.place for each in first.transitions if each.state is GateState.CERTIFIED), None)
-    lines.append(
-        "It never opened." if opened is None else f"Opened first after {opened:,} records{_of_the_first(runs)}."
-    )
-    lines += [f"  {each.place:>9,}  {each.state.value}: {each.reason}" for each in closings]
-    if first.detection_delay is not None:
-        lines.append(
-            f"The change was noticed after {first.detection_delay:,} records; {first.suspects:,} labels are suspect."
-        )
-    return "\n".join(lines)
-
-
-def _of_the_first(runs: tuple[Run, ...]) -> str:
-    return " (first run)" if len(runs) > 1 else ""

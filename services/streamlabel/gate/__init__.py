@@ -7,7 +7,8 @@ Arrays in, frozen results out, with `.threshold`, `.certificate`, `.coverage` an
 
 from streamlabel.gate.certify import Certified, certify
 from streamlabel.gate.lot import LotCertificate, certify_lot
+from streamlabel.gate.runs import Run, Simulation
 from streamlabel.gate.sequence import Certificate
-from streamlabel.gate.simulate import Run, Simulation, simulate
+from streamlabel.gate.simulate import simulate
 
 __all__ = ["Certificate", "Certified", "LotCertificate", "Run", "Simulation", "certify", "certify_lot", "simulate"]

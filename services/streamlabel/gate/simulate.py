@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from streamlabel.core.control import GateState
-from streamlabel.gate.binomial import interval
+from streamlabel.gate.binomial import upper_bound
 from streamlabel.gate.checks import (
     LEAST_ROWS,
     check_levels,
@@ -24,12 +24,9 @@ from streamlabel.gate.checks import (
 from streamlabel.gate.coin import toss
 from streamlabel.gate.keeper import Keeper, Transition
 from streamlabel.gate.policy import GatePolicy
+from streamlabel.gate.runs import Run, Simulation, Window
 from streamlabel.gate.sample import NOT_ASKED, Rows
 from streamlabel.gate.scorer import Predictions, Scorer
-from streamlabel.gate.sequence import Certificate
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LEAST_LANE_RATE = 0.001
 # Routing learns of a gate within a second; at a few dozen records a second it decides so many by the one before.
@@ -37,85 +34,8 @@ _BATCH = 25
 _AHEAD = 1000
 _CANDIDATES = 10
 _WINDOWS = 40
-_CONFIDENCE = 0.05
+_TOLD_EVERY = 1000
 _LARGEST_WEIGHT = 20.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """A stretch of the stream: from place `begin` up to `end`."""
-
-    begin: int
-    end: int
-    coverage: float
-    error: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What one run came to. `error` is wrong ÷ set by the model, against the truth; 0 where it set none.
-
-    `answers` is how often people were asked; `detection_delay` the records between the change and the gate's closing, None without
-    either; `suspects` the labels set since the estimated change, over all closings.
-    """
-
-    coverage: float
-    coverage_last_quarter: float
-    error: float
-    error_last_quarter: float
-    answers: int
-    transitions: tuple[Transition, ...] = field(repr=False)
-    detection_delay: int | None
-    suspects: int
-    guard: float
-    windows: tuple[Window, ...] = field(repr=False)
-    threshold: float
-    certificate: Certificate | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Simulation:
-    """All runs; a run whose error is above alpha is a violation. `violation_ci` holds the true rate in 95 % of all simulations."""
-
-    alpha: float
-    delta: float
-    runs: tuple[Run, ...]
-    change_at: int | None = None
-
-    @property
-    def violation_rate(self) -> float:
-        """The share of runs whose error is above alpha."""
-        return self._violations / len(self.runs)
-
-    @property
-    def violation_ci(self) -> tuple[float, float]:
-        """An exact interval for it (Clopper and Pearson, 1934)."""
-        return interval(self._violations, len(self.runs), _CONFIDENCE)
-
-    @property
-    def coverage(self) -> float:
-        """The share of the stream that the model labelled, over all runs."""
-        return float(np.mean([run.coverage for run in self.runs]))
-
-    @property
-    def threshold(self) -> float:
-        """The threshold at the end of the first run."""
-        return self.runs[0].threshold
-
-    @property
-    def certificate(self) -> Certificate | None:
-        """The certificate at the end of the first run."""
-        return self.runs[0].certificate
-
-    def plot(self) -> Figure:
-        """Coverage and error over the stream, with what the gate did. Needs matplotlib."""
-        from streamlabel.gate.plot import plot_simulation
-
-        return plot_simulation(self)
-
-    @property
-    def _violations(self) -> int:
-        return sum(run.error > self.alpha for run in self.runs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,12 +85,14 @@ def simulate(
     runs: int = 1,
     shuffle: bool = False,
     change_at: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Simulation:
     """What a gate would have made of this stream: `probabilities` [n, k], true `labels` [n], `embeddings` [n, d].
 
     Each run draws coins and annotators' errors anew, with `shuffle` the order too. People answer at once, wrongly with probability
     `annotator_error`; a second one, with errors of his own, answers `double_blind_share` of the calibration records too.
     `change_at` is where the stream is known to change; it is used to tell the delay, by nothing else.
+    `progress` is called now and then with how many records are done, and of how many in all runs.
     Raises ValueError for arrays that cannot be a stream.
 
     >>> import numpy as np
@@ -196,12 +118,32 @@ def simulate(
     for number in range(runs):
         chance = np.random.default_rng((seed, number))
         ordered = stream.shuffled(chance) if shuffle else stream
-        made.append(_run(ordered, policy, chance, annotator_error, change_at))
+        done = _Done(progress, number * len(stream), runs * len(stream))
+        made.append(_run(ordered, policy, chance, annotator_error, change_at, done))
     return Simulation(alpha=alpha, delta=delta, runs=tuple(made), change_at=change_at)
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """Tells how far it is, to whoever wants to know."""
+
+    progress: Callable[[int, int], None] | None
+    before: int
+    total: int
+
+    def tell(self, place: int, *, end: int) -> None:
+        """`place` records of this run are done, of `end`."""
+        if self.progress is not None and (place % _TOLD_EVERY < _BATCH or place == end):
+            self.progress(self.before + place, self.total)
+
+
 def _run(
-    stream: Stream, policy: GatePolicy, chance: np.random.Generator, annotator_error: float, change_at: int | None
+    stream: Stream,
+    policy: GatePolicy,
+    chance: np.random.Generator,
+    annotator_error: float,
+    change_at: int | None,
+    done: _Done,
 ) -> Run:
     answers = _answers(stream, chance, annotator_error)
     seconds = _answers(stream, chance.spawn(1)[0], annotator_error)
@@ -227,6 +169,7 @@ def _run(
                 suspect[transition.suspect_from : transition.place] |= passed[
                     transition.suspect_from : transition.place
                 ]
+        done.tell(batch.stop, end=len(stream))
     return _summed_up(stream, keeper, transitions, passed, suspect, change_at, twice)
 
 
@@ -311,6 +254,7 @@ def _summed_up(
         error=_error(passed, wrong, slice(None)),
         error_last_quarter=_error(passed, wrong, last),
         answers=int((~passed).sum()) + twice,
+        second_answers=twice,
         transitions=tuple(transitions),
         detection_delay=_delay(transitions, change_at),
         suspects=int(suspect.sum()),
@@ -318,16 +262,26 @@ def _summed_up(
         windows=windows,
         threshold=keeper.threshold,
         certificate=keeper.certificate,
+        answers_needed=keeper.answers_needed(),
+        overlooked_bound=_overlooked(keeper),
     )
+
+
+def _overlooked(keeper: Keeper) -> float | None:
+    policy, evidence = keeper.policy, keeper.window.rows()
+    if not policy.double_blind_share or evidence is None:
+        return None
+    level = policy.delta * (1 - policy.exact_share) / 2
+    return float(upper_bound(int(evidence.overlooked.sum()), int(evidence.twice.sum()), level))
 
 
 def _share(passed: npt.NDArray[np.bool_]) -> float:
     return float(passed.mean()) if len(passed) else 0.0
 
 
-def _error(passed: npt.NDArray[np.bool_], wrong: npt.NDArray[np.bool_], where: slice) -> float:
+def _error(passed: npt.NDArray[np.bool_], wrong: npt.NDArray[np.bool_], where: slice) -> float | None:
     count = int(passed[where].sum())
-    return float((passed & wrong)[where].sum() / count) if count else 0.0
+    return float((passed & wrong)[where].sum() / count) if count else None
 
 
 def _delay(transitions: list[Transition], change_at: int | None) -> int | None:

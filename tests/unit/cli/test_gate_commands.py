@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +19,7 @@ from pyarrow import parquet
 
 from streamlabel.cli.app import make_app
 from streamlabel.errors import ConfigurationError
-from support.command_line import streamlabel
+from support.command_line import clean_environment, streamlabel
 
 
 def answers(count: int = 1500, labelled: int = 1200) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +107,9 @@ def test_a_stream_is_simulated_the_same_each_time(stream: Path, tmp_path: Path) 
     assert (tmp_path / "s.svg").read_text().startswith("<?xml")
     words = streamlabel("simulate", str(stream), "--alpha", "0.1").out
     assert "Labelled by the model:" in words
-    assert "Opened first after" in words
+    assert "The gate opened first after" in words
+    assert "opened: from score" in words
+    assert ": – (allowed" not in words
 
 
 def test_who_wants_to_look_again_is_told_how_and_counted_looks_are_stricter(table: Path) -> None:
@@ -124,6 +133,41 @@ def test_a_script_may_require_a_certificate(table: Path) -> None:
     assert streamlabel("certify", "scores", str(table), "--alpha", "0.01").code == 0
     assert streamlabel("certify", "scores", str(table), "--alpha", "0.01", "--require").code == 1
     assert streamlabel("certify", "scores", str(table), "--alpha", "0.1", "--require").code == 0
+
+
+def test_of_nothing_labelled_no_error_is_told_but_why_it_never_opened(stream: Path) -> None:
+    words = streamlabel("simulate", str(stream), "--alpha", "0.001").out
+    assert "wrong of those: – (allowed: 0.10%)" in words
+    assert "The gate never opened: " in words
+    (run,) = json.loads(streamlabel("simulate", str(stream), "--alpha", "0.001", "--json", "-").out)["runs"]
+    assert (run["coverage"], run["error"], run["error_last_quarter"]) == (0, None, None)
+    assert {each["error"] for each in run["windows"]} == {None}
+
+
+def test_a_long_simulation_shows_how_far_it_is_and_ctrl_c_says_what_became_of_it(stream: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    out = tmp_path / "runs.json"
+    words = ["simulate", str(stream), "--alpha", "0.1", "--runs", "1000", "--json", str(out)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "streamlabel.cli.app", *words],
+        env=clean_environment({"TERM": "xterm"}),
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        screen = b""
+        while b"run 2 of 1000" not in screen:
+            screen += os.read(ours, 4096)
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):
+            while piece := os.read(ours, 4096):
+                screen += piece
+        os.close(ours)
+        assert process.wait(60) == 130
+        assert process.stdout is not None
+        assert process.stdout.read() == b""
+    assert re.search(rb"streamlabel: stopped in run \d+ of 1000; nothing was written", screen)
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from streamlabel.gate import Certified, certify
 from streamlabel.gate.certify import level_of_look
@@ -164,3 +165,27 @@ def test_it_is_drawn(tmp_path) -> None:
         assert isinstance(found, Certified)
         found.plot().savefig(tmp_path / "plot.png")
         assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("look", [None, 1, 2])
+def test_the_bound_in_the_picture_is_that_of_the_test_so_what_may_pass_lies_below_alpha(look: int | None) -> None:
+    for seed in range(20):
+        found = certify(*answers(1200, seed), alpha=0.1, look=look)
+        if found.certificate is None:
+            continue
+        lines = {str(line.get_label()).split(",")[0]: line.get_xydata() for line in found.plot("a.csv").axes[0].lines}
+        bound = lines["upper bound where it was tested"]
+        (at_end,) = bound[np.isclose(bound[:, 0], found.certificate.share * 100), 1]
+        assert at_end == pytest.approx(found.certificate.bound * 100)
+        assert at_end <= 10
+
+
+def test_the_legend_of_the_picture_names_what_is_there_and_nothing_else() -> None:
+    *legend, title = _words(certify(*answers(3000, 1), alpha=0.1, look=2).plot("a.csv"))
+    assert legend[0] == "may pass"
+    assert title.startswith("a.csv: α = 10%, δ = 0.05, look 2 at 0.008333\nscore ≥ ")
+    assert _words(certify(*answers(30, 1), alpha=0.01).plot())[:-1] == ["wrong among 30 answers", "allowed: α = 1%"]
+
+
+def _words(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()] + [figure.get_suptitle()]

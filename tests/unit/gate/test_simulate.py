@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from streamlabel.core.control import GateState
 from streamlabel.gate import Run, simulate
+from streamlabel.gate.runs import Spread
 
 
 def stream(count: int, seed: int, *, base: float = 0.2, skill: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +42,7 @@ def error_after(run: Run, begin: int, end: int) -> float:
     """Wrong ÷ set by the model, over a stretch."""
     parts = [each for each in run.windows if begin <= each.begin and each.end <= end]
     passed = [(each.end - each.begin) * each.coverage for each in parts]
-    wrong = sum(count * each.error for count, each in zip(passed, parts, strict=True))
+    wrong = sum(count * (each.error or 0.0) for count, each in zip(passed, parts, strict=True))
     return wrong / sum(passed) if sum(passed) else 0.0
 
 
@@ -48,7 +51,7 @@ def test_after_an_abrupt_change_the_error_over_the_next_five_thousand_stays_belo
     for seed in range(20):
         (run,) = simulate(*changed(seed, base=0.35, skill=2.5), alpha=0.05, seed=seed, change_at=6000).runs
         held.append(error_after(run, 6000, 11_100) <= 0.05)
-        whole.append(run.error <= 0.05)
+        whole.append((run.error or 0.0) <= 0.05)
         delays.append(run.detection_delay)
         if run.detection_delay is not None:
             assert run.suspects <= run.detection_delay + 500
@@ -131,6 +134,82 @@ def test_what_cannot_be_a_stream_is_refused(change: dict[str, Any], message: str
         simulate(**(given | change))
 
 
-def test_it_is_drawn(tmp_path) -> None:
-    simulate(*stream(2000, 6), alpha=0.1, runs=2, change_at=1000).plot().savefig(tmp_path / "plot.png")
+def hopeless(count: int = 3000) -> tuple[np.ndarray, np.ndarray]:
+    """A model that is wrong every second time, however sure it says to be."""
+    probabilities, _ = stream(count, 7)
+    return probabilities, np.random.default_rng(7).integers(0, 2, count)
+
+
+def test_where_nothing_was_labelled_nothing_is_said_of_its_error_but_why() -> None:
+    found = simulate(*hopeless(), alpha=0.05)
+    (run,) = found.runs
+    assert run.coverage == 0
+    assert (run.error, run.error_last_quarter, found.error, run.opened_at) == (None, None, None, None)
+    assert {each.error for each in run.windows} == {None}
+    assert run.answers_needed is None
+    assert (found.violations, found.opening, found.detection_delay) == (0, None, None)
+    # Too short a stream, of a model that is good enough: some number of answers would do.
+    (short,) = simulate(*stream(400, 7, base=0.05), alpha=0.02).runs
+    assert short.opened_at is None
+    assert short.answers_needed is not None
+    assert short.answers_needed > 0
+
+
+def test_second_answers_are_counted_and_what_they_take_of_alpha_is_told() -> None:
+    probabilities, labels = stream(1500, 8)
+    once, twice = (simulate(probabilities, labels, alpha=0.05, double_blind_share=share).runs[0] for share in (0, 0.5))
+    assert (once.second_answers, once.overlooked_bound) == (0, None)
+    assert twice.second_answers > 100
+    assert twice.answers == round((1 - twice.coverage) * 1500) + twice.second_answers
+    assert twice.overlooked_bound is not None
+    assert 0 < twice.overlooked_bound < 0.1
+
+
+def test_over_several_runs_the_middle_and_the_ends_are_told() -> None:
+    found = simulate(*changed(3, base=0.45, skill=0.7), alpha=0.05, runs=3, change_at=6000)
+    delays = sorted(run.detection_delay for run in found.runs if run.detection_delay is not None)
+    assert found.detection_delay == Spread(median=delays[1], low=delays[0], high=delays[2], runs=3)
+    assert found.error == pytest.approx(np.mean([run.error for run in found.runs]))
+    assert found.records == 12_000
+    assert Spread.of([None, 4, 1, None]) == Spread(median=2.5, low=1, high=4, runs=2)
+
+
+def test_it_tells_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    simulate(*stream(2510, 9), alpha=0.1, runs=2, progress=lambda done, total: told.append((done, total)))
+    assert [done for done, _ in told] == [1000, 2000, 2510, 3510, 4510, 5020]
+    assert {total for _, total in told} == {5020}
+
+
+def words(figure: Figure) -> list[str]:
+    """The legend of a picture, and its title."""
+    return [text.get_text() for text in figure.legends[0].get_texts()] + [figure.get_suptitle()]
+
+
+def test_it_is_drawn_and_all_that_is_seen_is_explained(tmp_path: Path) -> None:
+    figure = simulate(*changed(6, base=0.45, skill=0.7), alpha=0.05, runs=3, change_at=6000).plot("a.npz")
+    figure.savefig(tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    *legend, title = words(figure)
+    assert title.startswith("a.npz: α = 5%, δ = 0.05\nmean of 3 runs: ")
+    assert legend[:4] == [
+        "labelled by the model in run 1",
+        "gate closed in run 1",
+        "the stream changes, at 6,000",
+        "wrong among those in run 1",
+    ]
+    assert "2 other runs, in thin lines" in legend
+    assert any(each.startswith("beyond this axis: up to ") for each in legend)
+    upper, lower = figure.axes
+    assert upper.get_xlim() == (0, 12_000)
+    assert lower.get_ylim()[1] < 20
+
+
+def test_what_is_not_there_is_not_explained() -> None:
+    figure = simulate(*hopeless(), alpha=0.05).plot()
+    assert words(figure) == [
+        "labelled by the model",
+        "gate closed",
+        "allowed: α = 5%",
+        "α = 5%, δ = 0.05\nnothing labelled by the model",
+    ]
