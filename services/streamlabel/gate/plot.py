@@ -90,7 +90,9 @@ def _outcome(found: Certified) -> str:
         return f"score ≥ {found.threshold:.4g}: {found.coverage:.1%} pass, at most {found.certificate.bound:.2%} of them wrong"
     if found.more_labels_needed is None:
         return "not certified: nowhere do the answers look good enough"
-    return f"not certified: {in_words(found.more_labels_needed)} more answers would make it likely"
+    # Without counted looks there is no next one.
+    likely = "would have made it likely" if found.look is None else f"make it likely at look {found.look + 1}"
+    return f"not certified: {in_words(found.more_labels_needed)} more answers {likely}"
 
 
 def plot_simulation(found: Simulation, name: str = "") -> Figure:

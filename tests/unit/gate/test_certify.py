@@ -187,5 +187,11 @@ def test_the_legend_of_the_picture_names_what_is_there_and_nothing_else() -> Non
     assert _words(certify(*answers(30, 1), alpha=0.01).plot())[:-1] == ["wrong among 30 answers", "allowed: α = 1%"]
 
 
+def test_the_picture_invites_to_look_again_only_who_counts_the_looks() -> None:
+    only, first = (_words(certify(*answers(150, 2), alpha=0.05, look=look).plot())[-1] for look in (None, 1))
+    assert only.endswith("more answers would have made it likely")
+    assert first.endswith("more answers make it likely at look 2")
+
+
 def _words(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.legends[0].get_texts()] + [figure.get_suptitle()]
