@@ -124,7 +124,9 @@ def measure(path: Path, alpha: float, delta: float, runs: int) -> list[dict[str,
         ]
         rows.append(_row(path.stem, name, alpha, found))
     simulated = simulate(*arrays, alpha=alpha, delta=delta, runs=runs, shuffle=True)  # type: ignore[arg-type]
-    rows.append(_row(path.stem, "gate", alpha, [(run.error or 0.0, run.coverage, run.answers) for run in simulated.runs]))
+    rows.append(
+        _row(path.stem, "gate", alpha, [(run.error or 0.0, run.coverage, run.answers) for run in simulated.runs])
+    )
     return rows
 
 
