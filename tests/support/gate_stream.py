@@ -39,6 +39,7 @@ def people_said(
         votes=np.column_stack((np.where(second == NOT_ASKED, NOT_ASKED, first), second)),
         lane=np.array(lane),
         passable=np.array(passable),
+        twice=second != NOT_ASKED,
     )
 
 
@@ -58,6 +59,8 @@ class GateStream:
     log: list[Event] = field(default_factory=list)
     pending: list[list[Asked]] = field(default_factory=list)
     overlooks: float = 0.0
+    # Whether a third person can be asked where two contradict each other; if not, there is never an answer.
+    ties_end: bool = True
 
     def live(self, count: int, *, error: float = 0.02, answer: bool = True) -> None:
         """`count` records; the surest are wrong with probability `error`."""
@@ -78,7 +81,8 @@ class GateStream:
             Seen(at_ms=self.now_ms, earliest_ms=self.now_ms, record_ids=ids, predictions=predictions, coins=coins)
         )
         passed = passable & ~lane
-        self.route(ids, lane=lane, passable=passable, passed=passed)
+        twice = coins < standing.lane_rate * self.book.subject.double_blind_share
+        self.route(ids, lane=lane, passable=passable, twice=twice, passed=passed)
         for row, record_id in enumerate(ids):
             self.passed[record_id] = bool(passed[row])
             self.wrong[record_id] = bool(truth[row] != predictions.predicted[row])
@@ -87,7 +91,9 @@ class GateStream:
         # Who answers first repeats some of the model's errors; who answers second never does.
         blind = np.random.default_rng((1, self.place)).random(self.batch) < self.overlooks
         first = np.where(blind, predictions.predicted, truth)
-        second = np.where(coins < standing.lane_rate * self.book.subject.double_blind_share, truth, NOT_ASKED)
+        second = np.where(twice, truth, NOT_ASKED)
+        if not self.ties_end:
+            asked = [row for row in asked if not twice[row] or first[row] == second[row]]
         self.pending.append(
             [(ids[row], int(first[row]), bool(lane[row]), bool(passable[row]), int(second[row])) for row in asked]
         )
@@ -97,7 +103,7 @@ class GateStream:
         self.now_ms += 100
         self._tell(Ticked(at_ms=self.now_ms, horizon_ms=self.now_ms - 50))
 
-    def route(self, ids: tuple[str, ...], *, lane: Flags, passable: Flags, passed: Flags) -> None:
+    def route(self, ids: tuple[str, ...], *, lane: Flags, passable: Flags, twice: Flags, passed: Flags) -> None:
         """Routing decides now, by gate 1."""
         now_ms, gates = np.full(len(ids), self.now_ms), np.ones(len(ids), dtype=np.int64)
         self._tell(
@@ -106,6 +112,7 @@ class GateStream:
                 record_ids=ids,
                 lane=lane,
                 passable=passable,
+                twice=twice,
                 passed=passed,
                 decided_ms=now_ms,
                 gates=gates,

@@ -11,15 +11,15 @@ import numpy.typing as npt
 
 from streamlabel.gate.scorer import Predictions, Selection, join_predictions
 
-NOT_ASKED = -2
+NOBODY_KNOWS, NOT_ASKED = -1, -2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
     """Predictions by their places in the stream, each with the score that it got.
 
-    `truth` are the classes that people gave, -1 where nobody was asked; `second` those that a second person gave, NOT_ASKED where
-    there was none. `weight` undoes that some were more likely to be asked than others.
+    `truth` are the classes that people gave, NOBODY_KNOWS where there is none; `second` those that a second person gave, NOT_ASKED
+    where none was asked. `weight` undoes that some were more likely to be asked than others.
     """
 
     predictions: Predictions
@@ -44,8 +44,9 @@ class Rows:
 
     @property
     def overlooked(self) -> npt.NDArray[np.bool_]:
-        """Where the first person agreed with the model, and a second did not."""
-        return np.asarray(self.twice & ~self.wrong & (self.second != self.predictions.predicted))
+        """Where the first person agreed with the model, and a second did not; or may have, where the second answer is not known."""
+        contradicted = ~self.wrong & (self.second != self.predictions.predicted)
+        return np.asarray(self.twice & (contradicted | (self.second == NOBODY_KNOWS)))
 
     def take(self, rows: Selection) -> Rows:
         """Some of the rows."""

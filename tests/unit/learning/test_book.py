@@ -129,6 +129,7 @@ def routed(*record_ids: str, decided_ms: int = 0, lane: bool = True, passable: b
         record_ids=record_ids,
         lane=np.full(rows, lane),
         passable=np.full(rows, passable),
+        twice=np.zeros(rows, dtype=bool),
         passed=np.zeros(rows, dtype=bool),
         decided_ms=np.full(rows, decided_ms),
         gates=np.full(rows, gate),

@@ -102,6 +102,7 @@ def routed(record_id: str, decided_ms: int, *, lane: bool = True, passable: bool
         record_ids=(record_id,),
         lane=np.array([lane]),
         passable=np.array([passable]),
+        twice=np.array([False]),
         passed=np.array([False]),
         decided_ms=np.array([decided_ms]),
         gates=np.array([3]),

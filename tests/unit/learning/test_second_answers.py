@@ -28,6 +28,8 @@ DECISION = Decision(
     route=Route.REVIEW, reason=DecisionReason.CALIBRATION_LANE, purpose=Purpose.CALIBRATE, gate_id="p/1", needed_votes=2
 )
 
+PASSED = Decision(route=Route.AUTO_LABEL, reason=DecisionReason.GATE_PASSED, gate_id="p/1")
+
 
 def label(record_id: str, said: str, *voted: str, decision: Decision = DECISION) -> Label:
     """A label that these people made, one after the other."""
@@ -56,13 +58,16 @@ def test_what_the_first_two_said_goes_beside_the_label_where_the_coin_asked_two(
         label("of a class that is gone", "a", "a", "z", "a"),
         label("asked once", "c", decision=replace(DECISION, needed_votes=1)),
         label("two by chance", "b", "a", "b", "b", decision=replace(DECISION, needed_votes=1)),
+        label("one of two", "c"),
+        label("put right", "c", decision=PASSED),
     ):
         heard.label(each)
     [answered] = heard.events(Book(TWICE, BookLimits()))
     assert isinstance(answered, Answered)
-    assert answered.classes.tolist() == [0, 1, 0, 2, 1]
+    assert answered.classes.tolist() == [0, 1, 0, 2, 1, 2]
     nobody = [NOT_ASKED, NOT_ASKED]
-    assert answered.votes.tolist() == [[0, 0], [0, 1], [0, UNKNOWN_CLASS], nobody, nobody]
+    assert answered.votes.tolist() == [[0, 0], [0, 1], [0, UNKNOWN_CLASS], nobody, nobody, [2, UNKNOWN_CLASS]]
+    assert answered.twice.tolist() == [True, True, True, False, False, True]
     told = {record_id: answer for record_id, _, answer in answered.words()}
     assert (told["a third was asked"].label, told["a third was asked"].first, told["a third was asked"].second) == (
         1,
@@ -83,6 +88,16 @@ def test_a_gate_over_answers_that_repeat_the_models_errors(subject: Subject) -> 
     else:
         assert sum(life.passed.values()) == 0
         assert life.book.standing.state is GateState.COLD
+
+
+def test_two_who_never_agree_count_though_no_third_person_ever_decides() -> None:
+    """The answers that would show the errors are just those that never become labels."""
+    life = GateStream(Book(TWICE, BookLimits(answer_ms=2_000)), overlooks=0.9, ties_end=False)
+    life.live(5000, error=0.25)
+    window = life.book.keeper.window.rows()
+    assert window is not None
+    assert window.overlooked.sum() > 0.1 * window.twice.sum() > 50
+    assert sum(life.passed.values()) == 0
 
 
 def test_a_good_model_is_certified_with_second_answers_and_its_book_can_be_read_again() -> None:

@@ -25,6 +25,7 @@ from streamlabel.learning.rules.crowd import Crowd
 from streamlabel.learning.rules.early import EarlyWords
 from streamlabel.learning.rules.events import (
     NO_ANSWER,
+    NO_ANSWER_OF_TWO,
     UNKNOWN_CLASS,
     Answer,
     Answered,
@@ -253,7 +254,7 @@ class Book:
             self.room.drop(record.record_id)
         elif word.lane:
             first = record.lane is None
-            record.lane, record.passable = True, word.passable
+            record.lane, record.passable, record.twice = True, word.passable, word.twice
             if first and record.barred and word.passable:
                 self._miss(record)
         elif record.lane is None:
@@ -314,7 +315,7 @@ class Book:
                 # When it was decided nobody says any more; not before it was written.
                 record.decided_ms = record.at_ms if is_lost else None
             elif record.lane and self.horizon_ms - record.at_ms >= self.limits.answer_ms:
-                record.answer = NO_ANSWER
+                record.answer = NO_ANSWER_OF_TWO if record.twice else NO_ANSWER
             elif record.lane is None and is_lost:
                 record.barred = True
                 self._let_go(self.room.leave_lane(record))

@@ -21,7 +21,7 @@ _ABSENT = -2
 _NO_ANSWER = (_ABSENT, _ABSENT, _ABSENT)
 _KEEPER = "keeper"
 # To be raised where what is kept means something else, though it looks the same.
-_FORM = 2
+_FORM = 3
 
 
 def dump_book(book: Book) -> bytes:
@@ -68,7 +68,7 @@ def load_book(packed: bytes, subject: Subject, limits: BookLimits) -> Book:
         book.answered, book.calibrated = tree["answered"], tree["calibrated"]
         book.ticked_ms, book.looked_at_ms, book.dimensions = tree["ticked_ms"], tree["looked_at_ms"], tree["dimensions"]
         book.early.put_back(
-            (record_id, EarlyWord(word=_word(word), answer=answer and Answer(*answer), heard_ms=heard_ms))
+            (record_id, EarlyWord(word=Word(*word), answer=answer and Answer(*answer), heard_ms=heard_ms))
             for record_id, word, answer, heard_ms in tree["early"]
         )
         book.course.times.extend((place, at_ms) for place, at_ms in tree["times"])
@@ -89,6 +89,7 @@ def _columns(records: list[Waiting]) -> dict[str, Any]:
             record.eligible,
             _ABSENT if record.lane is None else record.lane,
             record.passable,
+            record.twice,
             *(_NO_ANSWER if record.answer is None else astuple(record.answer)),
             _ABSENT if record.decided_ms is None else record.decided_ms,
             record.gate,
@@ -121,17 +122,13 @@ def _records(record_ids: list[str], arrays: Arrays, classes: int) -> list[Waitin
             prediction=predictions.take(slice(row, row + 1)),
             lane=None if lane == _ABSENT else bool(lane),
             passable=bool(passable),
+            twice=bool(twice),
             answer=None if answer == _NO_ANSWER else Answer(*answer),
             decided_ms=None if decided_ms == _ABSENT else decided_ms,
             gate=gate,
             barred=bool(barred),
         )
         for row, (record_id, numbers, (coin, rate)) in enumerate(rows)
-        for place, at_ms, eligible, lane, passable, *given, decided_ms, gate, barred in (numbers,)
+        for place, at_ms, eligible, lane, passable, twice, *given, decided_ms, gate, barred in (numbers,)
         for answer in (tuple(given),)
     ]
-
-
-def _word(given: list[Any]) -> Word:
-    lane, passable, passed, decided_ms, gate = given
-    return Word(lane=lane, passable=passable, passed=passed, decided_ms=decided_ms, gate=gate)

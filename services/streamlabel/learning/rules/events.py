@@ -29,16 +29,18 @@ class Seen:
     coins: npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Word:
     """What routing decided of a record: to the calibration `lane`, or not; alone by the model (`passed`), or not; when, and by the
     gate of which number (0: by none).
 
-    `passable`: it is of the lane, and would have passed but for the coin. An answer tells of the decision too, but not of when.
+    `passable`: it is of the lane, and would have passed but for the coin; `twice`: the coin asks two people. An answer tells of the
+    decision too, but not of when.
     """
 
     lane: bool
     passable: bool
+    twice: bool = False
     passed: bool = False
     decided_ms: int | None = None
     gate: int = 0
@@ -52,16 +54,16 @@ class Routed:
     record_ids: tuple[str, ...]
     lane: Flags
     passable: Flags
+    twice: Flags
     passed: Flags
     decided_ms: npt.NDArray[np.int64]
     gates: npt.NDArray[np.int64]
 
     def words(self) -> Iterator[tuple[str, Word]]:
         """Record by record."""
-        columns = (self.lane, self.passable, self.passed, self.decided_ms, self.gates)
+        columns = (self.lane, self.passable, self.twice, self.passed, self.decided_ms, self.gates)
         for record_id, *row in zip(self.record_ids, *(each.tolist() for each in columns), strict=True):
-            lane, passable, passed, decided_ms, gate = row
-            yield record_id, Word(lane=lane, passable=passable, passed=passed, decided_ms=decided_ms, gate=gate)
+            yield record_id, Word(*row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Answer:
 
 
 NO_ANSWER = Answer(UNKNOWN_CLASS, UNKNOWN_CLASS)
+# Two who contradict each other wait for a third, agreement does not: what never came to a label tells of what the first overlooked.
+NO_ANSWER_OF_TWO = Answer(UNKNOWN_CLASS, UNKNOWN_CLASS, UNKNOWN_CLASS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +88,7 @@ class Answered:
     """People answered: `classes` [n] are those of the labels, `votes` [n, 2] what the first and the second person said where the coin
     asked two, NOT_ASKED where it did not.
 
-    `lane` and `passable` are as routing decided them.
+    `lane`, `passable` and `twice` are as routing decided them.
     """
 
     at_ms: int
@@ -93,14 +97,15 @@ class Answered:
     votes: npt.NDArray[np.int64]
     lane: Flags
     passable: Flags
+    twice: Flags
 
     def words(self) -> Iterator[tuple[str, Word, Answer]]:
         """Record by record, with the answer."""
-        columns = (self.lane, self.passable, self.classes, self.votes)
+        columns = (self.lane, self.passable, self.twice, self.classes, self.votes)
         for record_id, *row in zip(self.record_ids, *(each.tolist() for each in columns), strict=True):
-            lane, passable, label, (first, second) = row
+            lane, passable, twice, label, (first, second) = row
             answer = Answer(label, label) if first == NOT_ASKED else Answer(label, first, second)
-            yield record_id, Word(lane=lane, passable=passable), answer
+            yield record_id, Word(lane, passable, twice), answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,11 +47,11 @@ def _taken_apart(event: Event) -> tuple[dict[str, Any], Arrays]:
                 arrays["embeddings"] = made.embeddings.astype(np.float32)
             return head | {"classes": made.classes, "earliest_ms": event.earliest_ms}, arrays
         case Routed():
-            flags = np.stack((event.lane, event.passable, event.passed))
+            flags = np.stack((event.lane, event.passable, event.twice, event.passed))
             return head, {"flags": flags, "decided_ms": event.decided_ms, "gates": event.gates}
         case Answered():
             return head, {
-                "flags": np.stack((event.lane, event.passable)),
+                "flags": np.stack((event.lane, event.passable, event.twice)),
                 "classes": np.column_stack((event.classes, event.votes)),
             }
 
@@ -73,18 +73,19 @@ def _put_together(head: dict[str, Any], arrays: dict[str, Any]) -> Event:
             coins=arrays["coins"],
         )
     if kind == "Routed":
-        lane, passable, passed = arrays["flags"]
+        lane, passable, twice, passed = arrays["flags"]
         return Routed(
             at_ms=at_ms,
             record_ids=record_ids,
             lane=lane,
             passable=passable,
+            twice=twice,
             passed=passed,
             decided_ms=arrays["decided_ms"],
             gates=arrays["gates"],
         )
     if kind == "Answered":
-        lane, passable = arrays["flags"]
+        lane, passable, twice = arrays["flags"]
         classes = arrays["classes"]
         return Answered(
             at_ms=at_ms,
@@ -93,5 +94,6 @@ def _put_together(head: dict[str, Any], arrays: dict[str, Any]) -> Event:
             votes=classes[:, 1:],
             lane=lane,
             passable=passable,
+            twice=twice,
         )
     raise ValueError(f"the journal tells of a {kind}, which this release does not know")

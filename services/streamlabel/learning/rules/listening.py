@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from streamlabel.core.control import gate_number
-from streamlabel.core.decision import Decision, DecisionReason, Purpose
+from streamlabel.core.decision import Decision, DecisionReason, Purpose, Route
 from streamlabel.core.label import Label, LabelSource
 from streamlabel.core.prediction import Prediction
 from streamlabel.core.review import ReviewTask
 from streamlabel.gate.sample import NOT_ASKED
 from streamlabel.gate.scorer import Predictions
 from streamlabel.learning.rules.book import Book
-from streamlabel.learning.rules.events import Answered, Event, Routed, Seen
+from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered, Event, Routed, Seen
 from streamlabel.learning.rules.subject import Subject
 
 Toss = Callable[[bytes], float]
@@ -65,7 +65,12 @@ class Heard:
         ]
         if routed:
             events.append(self._routed(name, routed))
-        answers = [label for label in labels if label.source is LabelSource.HUMAN]
+        # What passed is drawn by nobody's coin: who puts it right afterwards chose it for its error.
+        answers = [
+            label
+            for label in labels
+            if label.source is LabelSource.HUMAN and label.decision.route is not Route.AUTO_LABEL
+        ]
         if answers:
             events.append(self._answered(answers, book))
         return events
@@ -102,6 +107,7 @@ class Heard:
             record_ids=tuple(record_id for record_id, _, _, _ in given),
             lane=np.array([_is_lane(each) for each in decisions]),
             passable=np.array([_is_passable(each) for each in decisions]),
+            twice=np.array([each.needed_votes > 1 for each in decisions]),
             passed=np.array([passed for _, _, passed, _ in given]),
             decided_ms=np.array([decided_ms for _, _, _, decided_ms in given], dtype=np.int64),
             gates=np.array([gate_number(project, each.gate_id) or 0 for each in decisions], dtype=np.int64),
@@ -115,13 +121,16 @@ class Heard:
             votes=np.array([_first_two(label, book) for label in labels], dtype=np.int64),
             lane=np.array([_is_lane(label.decision) for label in labels]),
             passable=np.array([_is_passable(label.decision) for label in labels]),
+            twice=np.array([label.decision.needed_votes > 1 for label in labels]),
         )
 
 
 def _first_two(label: Label, book: Book) -> tuple[int, int]:
     """Only where it was the coin that asked two: where others were asked because people disagreed, that tells of the record."""
-    if label.decision.needed_votes < 2 or len(label.votes) < 2:
+    if label.decision.needed_votes < 2:
         return NOT_ASKED, NOT_ASKED
+    if len(label.votes) < 2:
+        return book.place_of(label.class_name), UNKNOWN_CLASS
     first, second = (book.place_of(vote.class_name) for vote in label.votes[:2])
     return first, second
 

@@ -16,7 +16,7 @@ class Waiting:
     at that time.
 
     `lane` is None until routing's word is known, `decided_ms` until it is known when routing said it, and `gate` is the number of the
-    gate that it went by then; `prediction` is one row. `barred`: its coin would have made it one, but there was no room, or routing's
+    gate that it went by then; `twice`: the coin asks two people; `prediction` is one row. `barred`: its coin would have made it one, but there was no room, or routing's
     word came too late.
     """
 
@@ -29,6 +29,7 @@ class Waiting:
     prediction: Predictions
     lane: bool | None = None
     passable: bool = False
+    twice: bool = False
     answer: Answer | None = None
     decided_ms: int | None = None
     gate: int = 0
