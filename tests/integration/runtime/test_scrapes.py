@@ -141,7 +141,7 @@ async def test_every_service_shows_the_catalogue_and_its_numbers_move(
         await house.wait_until_ready(session)
         for project_name in (PROJECT, CERTIFIED):
             await send(session, house.http["ingest"], project_name, 60)
-        await answer_one(house.grpc["review"])
+        await answer_one_and_give_one_back(house.grpc["review"])
         for name in SERVICES:
             await expect_catalogue(house, session, name)
 
@@ -155,11 +155,14 @@ async def send(session: aiohttp.ClientSession, port: int, project: str, count: i
         assert (await answer.text()).count("\n") == count
 
 
-async def answer_one(port: int) -> None:
-    async with ReviewClient(f"127.0.0.1:{port}") as client, client.work(PROJECT, "ann") as desk, asyncio.timeout(30):
-        async for leased in desk:
-            await desk.answer(leased, CLASSES[0])
-            return
+async def answer_one_and_give_one_back(port: int) -> None:
+    async with ReviewClient(f"127.0.0.1:{port}") as client, asyncio.timeout(30):
+        async with client.work(PROJECT, "ann") as desk:
+            async for leased in desk:
+                await desk.answer(leased, CLASSES[0])
+                break
+        unwanted = await client.lease("bea", project=PROJECT, wait_s=20)
+        assert await client.release("bea", [leased.lease_token for leased in unwanted]) == 1
 
 
 async def expect_catalogue(house: House, session: aiohttp.ClientSession, name: str) -> None:
