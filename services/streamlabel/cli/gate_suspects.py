@@ -12,10 +12,10 @@ import typer
 from streamlabel.cli.connection import Connection, DataDirOption, KafkaOption, TopicPrefixOption, connect, run
 from streamlabel.cli.gate_table import latest_gate
 from streamlabel.cli.label_export import export
-from streamlabel.cli.label_trust import suspects_of
 from streamlabel.cli.moments import told
 from streamlabel.core.control import Gate, Suspects
 from streamlabel.core.label import Label
+from streamlabel.core.trust import suspects_of
 from streamlabel.wire.flow import LABELS
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from streamlabel.cli.topic_reading import follow, open_reader, until_end
+from streamlabel.core.control import Gate
+from streamlabel.core.decision import Purpose
 from streamlabel.core.label import Label
+from streamlabel.core.trust import Trust, trust
 from streamlabel.errors import InvalidMessageError
 from streamlabel.runtime.broker import Broker
 from streamlabel.runtime.messages import Message
@@ -36,6 +41,40 @@ class FinalLabels:
         messages = sorted(self._latest.values(), key=lambda each: (each.timestamp_ms, each.partition, each.offset))
         for start in range(0, len(messages), _CHUNK):
             yield _decode(messages[start : start + _CHUNK])
+
+
+@dataclass(slots=True)
+class Choice:
+    """Which labels are let through: all, unless `confirmed` wants what `gate` has confirmed, or `training` what is no evidence.
+
+    Of those that are let through, `suspects` counts the ones that the gate casts doubt on, where there is a gate to ask.
+    """
+
+    gate: Gate | None = None
+    confirmed: bool = False
+    training: bool = False
+    left_out: Counter[str] = field(default_factory=Counter)
+    suspects: int = 0
+
+    def of(self, labels: Iterable[Label]) -> list[Label]:
+        """Those of `labels` that are let through; counts the others by the reason."""
+        chosen = []
+        for label in labels:
+            known = None if self.gate is None else trust(self.gate, label)
+            why = self._why_not(label, known)
+            if why is None:
+                chosen.append(label)
+                self.suspects += known is Trust.SUSPECT
+            else:
+                self.left_out[why] += 1
+        return chosen
+
+    def _why_not(self, label: Label, known: Trust | None) -> str | None:
+        if self.training and label.decision.purpose is Purpose.CALIBRATE:
+            return "of the calibration lane"
+        if not self.confirmed or known in (None, Trust.HUMAN, Trust.CONFIRMED):
+            return None
+        return known.value
 
 
 async def export(

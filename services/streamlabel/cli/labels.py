@@ -12,9 +12,8 @@ from typing import Annotated, TextIO
 import typer
 
 from streamlabel.cli.connection import Connection, DataDirOption, KafkaOption, TopicPrefixOption, connect, run
-from streamlabel.cli.label_export import export
+from streamlabel.cli.label_export import Choice, export
 from streamlabel.cli.label_rows import Format, header, lines
-from streamlabel.cli.label_trust import Choice
 from streamlabel.cli.project_table import ProjectTable, no_such_project
 from streamlabel.cli.queue_hint import waiting_for_people
 from streamlabel.cli.record_contents import read_contents
@@ -70,7 +69,8 @@ def export_labels(
         bool,
         typer.Option(
             "--training",
-            help="Leave out the calibration lane: it is evidence, and must never reach a training store.",
+            help="Leave out the calibration lane: it is evidence, and must never reach a training store. Tells how many of the rest "
+            "are suspect.",
         ),
     ] = False,
     data_dir: DataDirOption = None,
@@ -156,6 +156,8 @@ async def _write(connection: Connection, wanted: Wanted, stream: TextIO) -> int:
             written += len(chosen)
     for why, count in choice.left_out.most_common():
         typer.echo(f"left out: {count:,} {'label' if count == 1 else 'labels'} {why}", err=True)
+    if choice.suspects:
+        typer.echo(_suspects_told(project, choice.suspects), err=True)
     if not written and not choice.left_out:
         # Nothing yet, or a slip of the pen? An empty file would not tell. (Labels outlive their project, so they come first.)
         published = await ProjectTable(broker, names).read()
@@ -173,12 +175,25 @@ async def _write(connection: Connection, wanted: Wanted, stream: TextIO) -> int:
 async def _choice(connection: Connection, wanted: Wanted) -> Choice:
     """What of the labels is wanted; raises ConfigurationError where only confirmed ones are, and nothing confirms any."""
     gate = None
-    if wanted.confirmed:
+    if wanted.confirmed or (wanted.training and not wanted.following):
         # Reading gates takes the statistics along, which take a while to import: only for those who ask.
         from streamlabel.cli.gate_table import latest_gate
 
-        gate = await latest_gate(connection.broker(), connection.names, wanted.project)
-    return Choice(gate=gate, training=wanted.training)
+        try:
+            gate = await latest_gate(connection.broker(), connection.names, wanted.project)
+        except ConfigurationError:
+            # A project without a gate may be trained on as well: nothing of it is suspect, as far as anybody knows.
+            if wanted.confirmed:
+                raise
+    return Choice(gate=gate, confirmed=wanted.confirmed, training=wanted.training)
+
+
+def _suspects_told(project: str, count: int) -> str:
+    was = "label was" if count == 1 else "labels were"
+    return (
+        f"suspect: {count:,} {was} set by the model between a change and the closing of its gate; "
+        f"`streamlabel gate suspects --project {project}` names them, --confirmed leaves them out"
+    )
 
 
 def _form_of(output: Path | None) -> Format:

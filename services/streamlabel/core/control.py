@@ -24,6 +24,10 @@ class Suspects:
     begin: datetime
     end: datetime | None = None
 
+    def holds(self, moment: datetime) -> bool:
+        """Whether a label set at that moment is one of them."""
+        return self.begin <= moment and (self.end is None or moment < self.end)
+
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:

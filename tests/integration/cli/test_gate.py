@@ -297,6 +297,8 @@ async def test_suspect_confirmed_and_training_labels_are_told_apart(kafka: str, 
     ran = await told(environ, *export, "--confirmed")
     assert (ran.code, ran.out) == (78, "")
     assert "project 'mail' has no gate: learning keeps one for each project with" in ran.err
+    ran = await told(environ, *export, "--training")
+    assert (ran.code, len(ran.out.splitlines())) == (0, 4), "who has no gate may train all the same"
     gate = a_gate(state=GateState.SUSPENDED, confirmed_until=NOW, suspects=(Suspects(moment(-8.5), moment(-7.5)),))
     await pipeline.write(pipeline.names.topic(GATES), 0, [(b"mail", gates.encode_gate(gate), ())])
 
@@ -308,6 +310,9 @@ async def test_suspect_confirmed_and_training_labels_are_told_apart(kafka: str, 
     chosen = [json.loads(line) for line in ran.out.splitlines()]
     assert [row["record_id"] for row in chosen] == ["old", "bad", "young", "v2"]
     assert "left out: 2 labels of the calibration lane" in ran.err
+    assert "suspect: 1 label was set by the model between a change and the closing of its gate" in ran.err
+    assert "`streamlabel gate suspects --project mail` names them" in ran.err
+    assert "suspect: " not in (await told(environ, *export)).err
 
     ran = await told(environ, "gate", "suspects", "--project", "mail", "--json")
     (row,) = map(json.loads, ran.out.splitlines())

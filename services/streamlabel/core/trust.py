@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import Enum
 
 from streamlabel.core.control import Gate, Suspects
-from streamlabel.core.decision import Purpose
 from streamlabel.core.label import Label, LabelSource
 
 
@@ -27,7 +23,7 @@ def suspects_of(gate: Gate, label: Label) -> Suspects | None:
     """The suspect stretch of the gate in which the model set this label; None where there is none."""
     if not _is_of(gate, label):
         return None
-    return next((each for each in gate.suspects if _lies_in(each, label)), None)
+    return next((each for each in gate.suspects if each.holds(label.labelled_at)), None)
 
 
 def trust(gate: Gate, label: Label) -> Trust:
@@ -47,41 +43,9 @@ def trust(gate: Gate, label: Label) -> Trust:
     return Trust.OPEN if gate.rests_on_the_same(label.decision.gate_id) else Trust.NEVER
 
 
-@dataclass(slots=True)
-class Choice:
-    """Which labels are let through: all, unless `gate` wants them confirmed or `training` wants them free of evidence."""
-
-    gate: Gate | None = None
-    training: bool = False
-    left_out: Counter[str] = field(default_factory=Counter)
-
-    def of(self, labels: Iterable[Label]) -> list[Label]:
-        """Those of `labels` that are let through; counts the others by the reason."""
-        chosen = []
-        for label in labels:
-            why = self._why_not(label)
-            if why is None:
-                chosen.append(label)
-            else:
-                self.left_out[why] += 1
-        return chosen
-
-    def _why_not(self, label: Label) -> str | None:
-        if self.training and label.decision.purpose is Purpose.CALIBRATE:
-            return "of the calibration lane"
-        if self.gate is None:
-            return None
-        found = trust(self.gate, label)
-        return None if found in (Trust.HUMAN, Trust.CONFIRMED) else found.value
-
-
 def _is_of(gate: Gate, label: Label) -> bool:
     return (
         label.source is LabelSource.MODEL
         and bool(label.decision.gate_id)
         and (label.model_name, label.model_version) == (gate.model_name, gate.model_version)
     )
-
-
-def _lies_in(stretch: Suspects, label: Label) -> bool:
-    return stretch.begin <= label.labelled_at and (stretch.end is None or label.labelled_at < stretch.end)

@@ -1,13 +1,13 @@
-"""Which labels are confirmed, which are suspect, and which must not be trained on."""
+"""Which labels are confirmed, and which are suspect."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
 
-from streamlabel.cli.label_trust import Choice, Trust, suspects_of, trust
 from streamlabel.core.control import Confirmed, Suspects
 from streamlabel.core.decision import Decision, DecisionReason, Route
+from streamlabel.core.trust import Trust, suspects_of, trust
 from support.gate_labels import calibrated, passed
 from support.gates import NOW, a_gate
 
@@ -69,19 +69,3 @@ def test_labels_of_an_earlier_book_are_confirmed_as_far_as_that_one_had_come() -
 def test_people_are_always_believed() -> None:
     assert trust(GATE, calibrated("r", NOW + HOUR)) is Trust.HUMAN
     assert suspects_of(GATE, calibrated("r", NOW)) is None
-
-
-def test_a_choice_says_what_it_left_out() -> None:
-    given = [
-        passed("old", NOW - 9 * HOUR),
-        passed("bad", NOW),
-        calibrated("lane", NOW),
-        passed("v2", NOW, model_version=2),
-    ]
-    assert Choice().of(given) == given
-    sure = Choice(gate=GATE)
-    assert [label.key.record_id for label in sure.of(given)] == ["old", "lane"]
-    assert sure.left_out == {Trust.SUSPECT.value: 1, Trust.OTHER_MODEL.value: 1}
-    training = Choice(training=True)
-    assert [label.key.record_id for label in training.of(given)] == ["old", "bad", "v2"]
-    assert training.left_out == {"of the calibration lane": 1}
