@@ -69,12 +69,12 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
             ),
             Panel(
                 title="Answers",
-                help="Answers by what became of them.",
+                help="Answers by what they were asked for and what became of them.",
                 unit="cpm",
                 queries=[
                     Query(
-                        "60 * " + rate("streamlabel_answers_total", "project, outcome", PROJECT),
-                        "{{project}} {{outcome}}",
+                        "60 * " + rate("streamlabel_answers_total", "project, purpose, outcome", PROJECT),
+                        "{{project}} {{purpose}} {{outcome}}",
                     )
                 ],
             ),

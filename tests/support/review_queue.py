@@ -100,7 +100,7 @@ class Tally:
     """An observer that remembers."""
 
     granted: dict[str, int] = field(default_factory=dict)
-    answers: list[tuple[str, AnnotationStatus, float]] = field(default_factory=list)
+    answers: list[tuple[str, Purpose, AnnotationStatus, float]] = field(default_factory=list)
     labelled_in: list[str] = field(default_factory=list)
     back: list[tuple[str, Purpose, int]] = field(default_factory=list)
 
@@ -110,8 +110,8 @@ class Tally:
     def leased(self, project: str, count: int) -> None:
         self.granted[project] = self.granted.get(project, 0) + count
 
-    def answered(self, project: str, status: AnnotationStatus, took_s: float) -> None:
-        self.answers.append((project, status, took_s))
+    def answered(self, project: str, purpose: Purpose, status: AnnotationStatus, took_s: float) -> None:
+        self.answers.append((project, purpose, status, took_s))
 
     def labelled(self, project: str) -> None:
         self.labelled_in.append(project)

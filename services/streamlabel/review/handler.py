@@ -250,7 +250,8 @@ class ReviewDesk:
     def _decided(self, annotation: Annotation, finding: Finding, verdict: Verdict) -> AnnotationResult:
         if finding.standing is not None:
             took_s = annotation.think_time_ms / 1000 or finding.standing.held_s
-            self._observer.answered(finding.standing.lineage.key.project, verdict.status, took_s)
+            lineage = finding.standing.lineage
+            self._observer.answered(lineage.key.project, lineage.purpose, verdict.status, took_s)
             if verdict.label is not None:
                 self._observer.labelled(verdict.label.key.project)
         return _result(annotation, verdict)

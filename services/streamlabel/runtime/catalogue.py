@@ -180,7 +180,14 @@ _PEOPLE: Sequence[MetricSpec] = (
         "project",
         "purpose",
     ),
-    _counter("streamlabel_answers_total", "Answers by what became of them.", REVIEW, "project", "outcome"),
+    _counter(
+        "streamlabel_answers_total",
+        "Answers by what they were asked for and what became of them.",
+        REVIEW,
+        "project",
+        "purpose",
+        "outcome",
+    ),
     _histogram(
         "streamlabel_review_task_seconds",
         "From lease to answer, as the person took it.",

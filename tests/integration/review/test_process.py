@@ -118,7 +118,7 @@ async def test_a_task_becomes_a_label_in_the_partition_it_came_in(
         [queue] = await client.stats()
         assert (queue.open_tasks, queue.leased_tasks, queue.answered_tasks) == (0, 0, 20)
         metrics = http(settings, "/metrics")
-        assert 'streamlabel_answers_total{outcome="accepted",project="mail"} 20.0' in metrics
+        assert 'streamlabel_answers_total{outcome="accepted",project="mail",purpose="train"} 20.0' in metrics
         assert "streamlabel_outbox_published_total 23.0" in metrics
         assert json.loads(http(settings, "/readyz"))["ready"] is True
         # The page answers under its names only; probes answer whoever asks.

@@ -292,7 +292,9 @@ async def test_the_board_tells_of_each_queue(postgres_database: str) -> None:
             assert mail.answers_per_minute == 2
             await queue.published()
         assert queue.tally.granted == {"mail": 3}
-        assert [(status, took_s) for _, status, took_s in queue.tally.answers] == [(AnnotationStatus.ACCEPTED, 0.9)] * 2
+        assert [(status, took_s) for _, _, status, took_s in queue.tally.answers] == [
+            (AnnotationStatus.ACCEPTED, 0.9)
+        ] * 2
 
 
 async def test_the_class_must_exist_when_the_answer_comes(postgres_database: str) -> None:

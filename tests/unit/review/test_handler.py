@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from streamlabel.core.decision import Purpose
 from streamlabel.core.desk import AnnotationStatus, QueueStats
 from streamlabel.core.review import Annotation
 from streamlabel.errors import TransientError
@@ -265,7 +266,7 @@ async def test_a_lost_race_is_run_again_from_the_start() -> None:
     [result] = await room.desk().submit("ann", [answer()])
     assert result.status is AnnotationStatus.ACCEPTED
     assert (room.answers.looks, len(room.answers.settled)) == (4, 1)
-    assert room.tally.answers == [("mail", AnnotationStatus.ACCEPTED, 4.5)]
+    assert room.tally.answers == [("mail", Purpose.TRAIN, AnnotationStatus.ACCEPTED, 4.5)]
 
 
 async def test_a_race_without_end_is_a_passing_trouble() -> None:
@@ -285,7 +286,7 @@ async def test_results_come_in_the_order_of_the_answers() -> None:
         ("c", AnnotationStatus.ACCEPTED),  # These answers do not remember; the real ones supersede it.
     ]
     assert room.answers.looks == 2, "the second answer to one task waits for the first"
-    assert [took_s for _, _, took_s in room.tally.answers] == [4.5, 0.7, 4.5]
+    assert [took_s for _, _, _, took_s in room.tally.answers] == [4.5, 0.7, 4.5]
 
 
 async def test_extended_and_lost() -> None:

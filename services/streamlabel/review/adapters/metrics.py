@@ -22,9 +22,10 @@ class DeskMetrics:
         """Tasks came back unanswered: people passed them over, or went home with some in hand."""
         self._metrics.counter("streamlabel_leases_released_total", project=project, purpose=purpose.value).inc(count)
 
-    def answered(self, project: str, status: AnnotationStatus, took_s: float) -> None:
+    def answered(self, project: str, purpose: Purpose, status: AnnotationStatus, took_s: float) -> None:
         """An answer came in; only an accepted one says how long people take."""
-        self._metrics.counter("streamlabel_answers_total", project=project, outcome=status.value).inc()
+        labels = {"project": project, "purpose": purpose.value, "outcome": status.value}
+        self._metrics.counter("streamlabel_answers_total", **labels).inc()
         if status is AnnotationStatus.ACCEPTED:
             self._metrics.histogram("streamlabel_review_task_seconds", project=project).observe(took_s)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from streamlabel.core.decision import Decision
+from streamlabel.core.decision import Decision, Purpose
 from streamlabel.core.desk import AnnotationStatus
 from streamlabel.core.identity import RecordKey
 from streamlabel.core.label import Label, LabelSource, Vote
@@ -45,6 +45,13 @@ class Lineage:
     model_version: int
     event_at: datetime | None
     ingested_at: datetime | None
+
+    @property
+    def purpose(self) -> Purpose:
+        """Why people were asked; raises ValueError for a decision that asked nobody."""
+        if self.decision.purpose is None:
+            raise ValueError(f"{self.key.encode()!r} never went to people")
+        return self.decision.purpose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
