@@ -14,7 +14,17 @@ from dataclasses import dataclass, field
 
 from streamlabel.core.control import GateState
 from streamlabel.errors import TransientError
-from streamlabel.learning.ports import Clock, Coins, News, Observer, Page, Projects, Shelf, ShelvedBook
+from streamlabel.learning.ports import (
+    Clock,
+    Coins,
+    News,
+    Observer,
+    Page,
+    Projects,
+    Shelf,
+    ShelvedBook,
+    StaleReceiptError,
+)
 from streamlabel.learning.rules.book import Book, BookLimits
 from streamlabel.learning.rules.book_storage import dump_book, load_book
 from streamlabel.learning.rules.events import Event, Ticked
@@ -105,7 +115,7 @@ class Learner:
 
     async def hear(self, news: News) -> None:
         """Returns once the news and all that follows from it is kept; raises what the shelf raises where it is not, and nothing is:
-        TransientError, or what says that the receipt is stale, for whoever brought it to mend."""
+        TransientError, also where other news of the same turn was to blame, or StaleReceiptError, where its own receipt is stale."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         await self._queue.put((news, done))
         await done
@@ -118,15 +128,17 @@ class Learner:
         waiting = await self._waiting(wait_s)
         try:
             books = await self._opened()
-            turn = await asyncio.to_thread(self._advance, books, [news for news, _ in waiting])
+            # Here, and not in the thread: whoever follows the projects changes them between two turns of the loop.
+            wanted = self._wanted()
+            turn = await asyncio.to_thread(self._advance, books, wanted, [news for news, _ in waiting])
             pages = turn.all()
             if waiting or pages:
                 await self._shelf.keep(pages, [news.receipt for news, _ in waiting])
         except BaseException as error:
             self._books = None
-            for _, done in waiting:
+            for news, done in waiting:
                 if not done.done():
-                    done.set_exception(_fate(error))
+                    done.set_exception(_fate(error, news))
             raise
         for _, done in waiting:
             if not done.done():
@@ -191,9 +203,14 @@ class Learner:
         book.take_audits()
         return book
 
-    def _advance(self, books: dict[str, _Open], news: Sequence[News]) -> _Turn:
+    def _wanted(self) -> dict[str, Subject]:
+        """What is to be certified now, by project."""
+        subjects = (subject_of(project, self._projects.live_version(project)) for project in self._projects.all())
+        return {subject.project: subject for subject in subjects if subject is not None}
+
+    def _advance(self, books: dict[str, _Open], wanted: dict[str, Subject], news: Sequence[News]) -> _Turn:
         turn, now_ms = _Turn(), self._clock.now_ms()
-        self._follow_projects(books, now_ms, turn)
+        self._follow_projects(books, wanted, now_ms, turn)
         heard = Heard(now_ms, self._coins.toss)
         for each in news:
             for prediction, written_ms in each.predictions:
@@ -209,13 +226,8 @@ class Learner:
             self._write(name, opened, events, now_ms, turn)
         return turn
 
-    def _follow_projects(self, books: dict[str, _Open], now_ms: int, turn: _Turn) -> None:
+    def _follow_projects(self, books: dict[str, _Open], wanted: dict[str, Subject], now_ms: int, turn: _Turn) -> None:
         """A book for each subject that is to be certified now, and none for any other; one that can be read."""
-        wanted: dict[str, Subject] = {}
-        for project in self._projects.all():
-            subject = subject_of(project, self._projects.live_version(project))
-            if subject is not None:
-                wanted[project.name] = subject
         reasons: dict[str, str] = {}
         for name, opened in list(books.items()):
             if wanted.get(name) != opened.book.subject or opened.unreadable:
@@ -307,8 +319,10 @@ def _why_it_begins(subject: Subject, unreadable: str) -> str:
     )
 
 
-def _fate(error: BaseException) -> BaseException:
-    """What whoever brought the news hears: a turn that was cancelled is no reason for them to be."""
+def _fate(error: BaseException, news: News) -> BaseException:
+    """What whoever brought the news hears: a turn that was cancelled is no reason for them to be, nor is another's stale receipt."""
     if isinstance(error, asyncio.CancelledError):
         return TransientError("learning is stopping")
+    if isinstance(error, StaleReceiptError) and all(news.receipt is not stale for stale in error.receipts):
+        return TransientError(f"nothing of this turn was kept: {error}")
     return error

@@ -31,6 +31,14 @@ class News:
     labels: Sequence[Label] = ()
 
 
+class StaleReceiptError(Exception):
+    """Others have kept what these `receipts` stand for, or what came before it: whoever brought them has to ask how far things are."""
+
+    def __init__(self, message: str, receipts: Sequence[object]) -> None:
+        super().__init__(message)
+        self.receipts = receipts
+
+
 @dataclass(slots=True, kw_only=True)
 class Page:
     """What is new in one book. `began`: nothing was known of its subject before; `ended`: nothing will be any more.
@@ -79,8 +87,8 @@ class Listener(Protocol):
     """The use case, as the side that drives it sees it."""
 
     async def hear(self, news: News) -> None:
-        """Returns once the news and all that follows from it is kept; raises where it is not, and nothing is: TransientError, or what
-        the shelf says of a receipt that is stale."""
+        """Returns once the news and all that follows from it is kept; raises where it is not, and nothing is: TransientError, or
+        StaleReceiptError for a receipt that is stale."""
         ...
 
 
@@ -121,7 +129,8 @@ class Shelf(Protocol):
         ...
 
     async def keep(self, pages: Sequence[Page], receipts: Sequence[object]) -> None:
-        """All of it, or nothing; raises TransientError where that failed, or may have."""
+        """All of it, or nothing; raises TransientError where that failed, or may have, and StaleReceiptError with all receipts that
+        are stale."""
         ...
 
 

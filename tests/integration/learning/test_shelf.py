@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 from streamlabel.learning.adapters.postgres.records_of_gates import GateRecords
-from streamlabel.learning.adapters.postgres.shelf import PostgresShelf
-from streamlabel.learning.ports import Page
+from streamlabel.learning.adapters.postgres.shelf import PostgresShelf, Receipt
+from streamlabel.learning.ports import Page, StaleReceiptError
 from streamlabel.learning.rules.standing import Audit
 from streamlabel.learning.rules.suspicions import NOTHING, Suspicion, Vouched
 from streamlabel.runtime.backoff import Backoff
@@ -71,30 +71,35 @@ async def test_what_a_book_vouched_for_outlives_it(postgres_database: str) -> No
         assert shelved.ended == {SUBJECT.model: [last]}
 
 
-def drawn(record_id: str, gate: int, answer: int = 0) -> Audit:
+def drawn(record_id: str, gate: int, answer: int = 0, at_ms: int = AT_MS) -> Audit:
     return Audit(
-        record_id=record_id, place=1, at_ms=AT_MS, rate=0.25, predicted=0, answer=answer, passable=True, gate=gate
+        record_id=record_id, place=1, at_ms=at_ms, rate=0.25, predicted=0, answer=answer, passable=True, gate=gate
     )
 
 
-async def test_a_record_is_audited_once_in_each_book(postgres_database: str) -> None:
-    """A stream that is sent again under another promise, or model version, is drawn again."""
+async def test_a_record_is_audited_once_for_each_time_it_is_drawn(postgres_database: str) -> None:
+    """A stream that is sent again is drawn again, under the same promise and model version or another one."""
     async with empty_shelf(postgres_database) as (database, shelf):
         vouched = [replace(NOTHING, first_gate=number) for number in (1, 5)]
         await shelf.keep(
             [Page(subject=SUBJECT, began=True, vouched=vouched[0], audits=[drawn("a", 1), drawn("b", 1)])], []
         )
-        await shelf.keep([Page(subject=SUBJECT, audits=[drawn("a", 2, answer=1)])], [])
+        # What was kept is kept once; by another gate, or at another time, it was drawn beside other labels.
+        again = [drawn("a", 1, answer=1), drawn("a", 2), drawn("b", 1, at_ms=AT_MS + 5)]
+        await shelf.keep([Page(subject=SUBJECT, audits=again)], [])
         other = replace(SUBJECT, model_name="other")
         ended = Page(subject=SUBJECT, ended=True, vouched=replace(vouched[0], confirmed_until_ms=AT_MS))
         await shelf.keep([ended, Page(subject=other, began=True, vouched=vouched[1], audits=[drawn("a", 5)])], [])
         records = GateRecords(database)
         begin = datetime.fromtimestamp(AT_MS / 1000, UTC)
-        audits = await records.audits("mail", begin, begin + timedelta(seconds=1))
+        found = await records.audits("mail", begin, begin + timedelta(seconds=1))
+        audits = sorted(found, key=lambda each: (each["record_id"], each["gate_number"], each["decided_at"]))
         [first, second] = await records.books("mail")
         assert [(each["record_id"], each["book_no"], each["gate_number"]) for each in audits] == [
             ("a", first["book_no"], 1),
+            ("a", first["book_no"], 2),
             ("a", second["book_no"], 5),
+            ("b", first["book_no"], 1),
             ("b", first["book_no"], 1),
         ]
         assert {each["answer"] for each in audits} == {"spam"}
@@ -136,6 +141,21 @@ async def test_what_an_older_release_kept_is_told_apart_by_book(postgres_databas
         assert [tuple(row) for row in audits] == [("p", "a", 1), ("p", "b", 2), ("q", "a", 3), ("r", "a", 0)]
     finally:
         await connection.close()
+
+
+async def test_all_stale_receipts_are_named_and_nothing_is_kept(postgres_database: str) -> None:
+    def read(topic: str, begin: int | None, end: int) -> Receipt:
+        return Receipt(topic=topic, partition=0, expected_offset=begin, next_offset=end)
+
+    async with empty_shelf(postgres_database) as (database, shelf):
+        await shelf.keep([], [read("p", None, 3), read("t", None, 5)])
+        late, fresh, twice = read("p", 2, 3), read("l", None, 1), read("t", None, 5)
+        with pytest.raises(StaleReceiptError, match=r"p\[0\] is no longer 2, t\[0\] is no longer None") as refused:
+            await shelf.keep([Page(subject=SUBJECT, began=True)], [late, fresh, twice])
+        assert refused.value.receipts == [late, twice]
+        assert (await shelf.load()).books == []
+        rows = await database.fetch("SELECT topic, next_offset FROM input_offset ORDER BY topic")
+        assert [tuple(row) for row in rows] == [("p", 3), ("t", 5)]
 
 
 @pytest.mark.parametrize("kept", ["snapshot", "journal"])

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from streamlabel.errors import TransientError
 from streamlabel.learning.handler import Learner
+from streamlabel.learning.ports import StaleReceiptError
 from streamlabel.runtime.backoff import Backoff
-from streamlabel.runtime.handlers import StaleOffsetError
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.process import Component
 from streamlabel.runtime.tasks import end, set_within
@@ -39,7 +39,7 @@ class LearnerLoop:
                 await self._learner.turn(self._tick_s)
                 failures = 0
                 self._check.ok()
-            except (TransientError, StaleOffsetError) as error:
+            except (TransientError, StaleReceiptError) as error:
                 # A stale offset is the reader's to mend: what it brought was kept before, by a turn that outlived its asking.
                 failures += 1
                 self._check.failing(str(error))

@@ -10,8 +10,9 @@ from typing import Any
 from streamlabel.core.identity import RecordKey
 from streamlabel.errors import InvalidMessageError
 from streamlabel.learning.adapters.postgres.shelf import Receipt
-from streamlabel.learning.ports import Listener, News
+from streamlabel.learning.ports import Listener, News, StaleReceiptError
 from streamlabel.runtime.dead_letter import DeadLetter, dead_letter
+from streamlabel.runtime.handlers import StaleOffsetError
 from streamlabel.runtime.messages import Message
 from streamlabel.runtime.postgres.database import Database
 from streamlabel.wire import labels, predictions, review_tasks
@@ -110,7 +111,10 @@ class TopicSink:
             next_offset=next_offset,
             letters=letters,
         )
-        await self._learner.hear(self._reading.news(receipt, found))
+        try:
+            await self._learner.hear(self._reading.news(receipt, found))
+        except StaleReceiptError as error:
+            raise StaleOffsetError(str(error)) from error
         self._on_applied(partition, batch[-1].timestamp_ms)
 
     def _is_ours(self, key: bytes) -> bool:

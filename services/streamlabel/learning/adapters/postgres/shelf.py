@@ -16,7 +16,7 @@ import asyncpg
 from streamlabel.errors import TransientError
 from streamlabel.gate.chain import FIRST
 from streamlabel.learning.adapters.postgres.chain import chained
-from streamlabel.learning.ports import Page, Shelved, ShelvedBook
+from streamlabel.learning.ports import Page, Shelved, ShelvedBook, StaleReceiptError
 from streamlabel.learning.rules.events import UNKNOWN_CLASS, Event
 from streamlabel.learning.rules.journal import pack_events, unpack_events
 from streamlabel.learning.rules.points import Point
@@ -24,7 +24,6 @@ from streamlabel.learning.rules.standing import Audit
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.suspicions import Suspicion, Vouched
 from streamlabel.runtime.dead_letter import DeadLetter
-from streamlabel.runtime.handlers import StaleOffsetError
 from streamlabel.runtime.messages import Headers
 from streamlabel.runtime.postgres.database import Connection, Database
 from streamlabel.runtime.postgres.headers import pack_headers
@@ -78,7 +77,7 @@ _ADD_AUDIT = """
 INSERT INTO audit
     (project, book_no, record_id, model_version, decided_at, lane_rate, predicted, answer, passable, gate_number)
 SELECT project, book_no, $2, model_version, $3, $4, $5, $6, $7, $8 FROM book WHERE project = $1 AND ended_at IS NULL
-ON CONFLICT (project, book_no, record_id) DO NOTHING
+ON CONFLICT (project, book_no, record_id, decided_at, gate_number) DO NOTHING
 """
 _ADD_SCORER = "INSERT INTO scorer (digest, message) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING"
 _ADD_GATE = "INSERT INTO gate (project, gate_number, message, scorer_digest) VALUES ($1, $2, $3, $4)"
@@ -136,10 +135,7 @@ class PostgresShelf:
         async with self._database.transaction() as connection:
             if not await connection.fetchval(_HOLD_TERM, self._holder):
                 raise TransientError("another process keeps the books now")
-            for receipt in receipts:
-                if not isinstance(receipt, Receipt):
-                    raise TypeError(f"no receipt: {receipt!r}")
-                await self._move_offset(connection, receipt)
+            for receipt in await _moved(connection, receipts):
                 for letter in receipt.letters:
                     await _send(connection, letter.topic, letter.partition, letter.key, letter.value, letter.headers)
                     sent = True
@@ -147,17 +143,6 @@ class PostgresShelf:
                 sent = await self._write(connection, page) or sent
         if sent:
             self._on_outbox()
-
-    async def _move_offset(self, connection: Connection, receipt: Receipt) -> None:
-        place = (receipt.topic, receipt.partition, receipt.next_offset)
-        if receipt.expected_offset is None:
-            moved = await connection.fetchval(_BEGIN_OFFSET, *place)
-        else:
-            moved = await connection.fetchval(_MOVE_OFFSET, *place, receipt.expected_offset)
-        if moved is None:
-            raise StaleOffsetError(
-                f"the offset of {receipt.topic}[{receipt.partition}] is no longer {receipt.expected_offset}"
-            )
 
     async def _write(self, connection: Connection, page: Page) -> bool:
         """Everything of one book; whether something of it leaves the house."""
@@ -191,6 +176,27 @@ class PostgresShelf:
         if page.point is not None:
             await connection.execute(_ADD_POINT, project, _moment(page.point.at_ms), point_text(page.point))
         return page.gate is not None
+
+
+async def _moved(connection: Connection, receipts: Sequence[object]) -> list[Receipt]:
+    """The receipts, once the offsets that they stand for are moved; raises StaleReceiptError for those that were moved by others."""
+    given: list[Receipt] = []
+    stale: list[Receipt] = []
+    for receipt in receipts:
+        if not isinstance(receipt, Receipt):
+            raise TypeError(f"no receipt: {receipt!r}")
+        given.append(receipt)
+        place = (receipt.topic, receipt.partition, receipt.next_offset)
+        if receipt.expected_offset is None:
+            moved = await connection.fetchval(_BEGIN_OFFSET, *place)
+        else:
+            moved = await connection.fetchval(_MOVE_OFFSET, *place, receipt.expected_offset)
+        if moved is None:
+            stale.append(receipt)
+    if stale:
+        places = ", ".join(f"{each.topic}[{each.partition}] is no longer {each.expected_offset}" for each in stale)
+        raise StaleReceiptError(f"the offset of {places}", stale)
+    return given
 
 
 def _shelved(row: asyncpg.Record, entries: Sequence[bytes]) -> ShelvedBook:
