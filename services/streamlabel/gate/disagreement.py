@@ -21,7 +21,7 @@ _SETTLE = 200
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A warning: how unlikely it is, over how many of the latest answers it shows, and from which place in the stream on."""
+    """A warning: how unlikely it is, over how many of the latest answers it shows, and the earliest place in the stream of these."""
 
     p_value: float
     answers: int
@@ -39,7 +39,8 @@ def compare_answers(rows: Rows, *, level: float = 1e-6) -> Disagreement | None:
     strata = np.searchsorted(edges, rows.scores)
     wrong = rows.wrong
     found = [
-        Disagreement(_p_value(strata, wrong, scale), scale, int(rows.places[-scale]))
+        # In the order of the answers, not of the stream: an early record may have been answered last.
+        Disagreement(_p_value(strata, wrong, scale), scale, int(rows.places[-scale:].min()))
         for scale in SCALES
         if len(rows) - scale >= max(_SETTLE, 3 * scale)
     ]
