@@ -52,15 +52,28 @@ def fit_logistic(
 def fit_neighbours(embeddings: Matrix, classes: npt.NDArray[np.int64]) -> Neighbours:
     """The given records as points to compare with, in at most 24 dimensions (principal components, not centred)."""
     scale = float(np.quantile(np.abs(embeddings), 0.999)) or 1.0
-    rank = min(_RANK, embeddings.shape[1])
-    if rank < embeddings.shape[1]:
-        _, vectors = np.linalg.eigh(embeddings.T @ embeddings)
-        projection = vectors[:, ::-1][:, :rank]
-    else:
-        projection = np.eye(rank)
+    projection = np.eye(embeddings.shape[1]) if embeddings.shape[1] <= _RANK else principal_directions(embeddings)
     steps = np.rint(projection * _PROJECTION_STEPS)
-    made = Neighbours(steps, np.zeros((0, rank)), classes, scale)
+    made = Neighbours(steps, np.zeros((0, steps.shape[1])), classes, scale)
     return Neighbours(steps, made.place(embeddings), classes, scale)
+
+
+def principal_directions(embeddings: Matrix) -> Matrix:
+    """The directions [d, r] along which embeddings [n, d] are longest, r ≤ 24, the longest first.
+
+    Those of EᵀE or of EEᵀ, whichever is smaller: embeddings may be far wider than there are records. Where there are fewer directions
+    than 24, there are no others: no record tells of them.
+    """
+    count, width = embeddings.shape
+    if width <= count:
+        return np.asarray(np.linalg.eigh(embeddings.T @ embeddings)[1][:, ::-1][:, :_RANK])
+    squares, vectors = np.linalg.eigh(embeddings @ embeddings.T)
+    kept = slice(None, -1 - min(_RANK, count), -1)
+    squares, vectors = squares[kept], vectors[:, kept]
+    told_apart = squares > max(squares[0], 0.0) * count * np.finfo(np.float64).eps
+    directions = embeddings.T @ vectors[:, told_apart]
+    lengths = np.linalg.norm(directions, axis=0)
+    return np.asarray(directions / lengths) if told_apart.any() else np.zeros((width, 1))
 
 
 def fit_scorer(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from streamlabel.gate import fit
 from streamlabel.gate.features import Neighbours, neighbour_features, plain_features, tempered, to_unit_steps
-from streamlabel.gate.fit import fit_scorer, fit_temperature
+from streamlabel.gate.fit import fit_neighbours, fit_scorer, fit_temperature
 from streamlabel.gate.scorer import Predictions, Scorer
 
 
@@ -101,3 +104,42 @@ def test_features_of_the_extremes_are_finite() -> None:
     rows = np.array([[1.0, 0.0], [0.5, 0.5], [1e-12, 0.0]])
     assert np.isfinite(plain_features(rows, 2)).all()
     assert np.isfinite(plain_features(np.array([[1.0]]), 1000)).all()
+
+
+def principal_directions(embeddings: np.ndarray, count: int) -> np.ndarray:
+    """By the definition: the first eigenvectors of EᵀE, as far as their signs."""
+    return np.linalg.eigh(embeddings.T @ embeddings)[1][:, ::-1][:, :count]
+
+
+@pytest.mark.parametrize(("records", "width", "directions"), [(400, 60, 24), (60, 400, 24), (10, 40, 10)])
+def test_points_lie_along_the_principal_directions_however_wide_the_embeddings(
+    records: int, width: int, directions: int
+) -> None:
+    chance = np.random.default_rng(records)
+    embeddings = chance.normal(size=(records, width)) * 0.8 ** np.arange(width)
+    found = fit.principal_directions(embeddings)
+    assert found.shape == (width, directions)
+    wanted = principal_directions(embeddings, directions)
+    signs = np.sign((found * wanted).sum(axis=0))
+    np.testing.assert_allclose(found, wanted * signs, atol=1e-8)
+
+
+def test_embeddings_without_a_direction_lie_nowhere() -> None:
+    found = fit_neighbours(np.zeros((30, 100)), np.zeros(30, dtype=np.int64))
+    assert not found.points.any()
+    one = np.zeros((30, 100))
+    one[:, 7] = np.linspace(1, 2, 30)
+    found = fit_neighbours(one, np.zeros(30, dtype=np.int64))
+    assert found.points.shape == (30, 1)
+    assert len(set(np.abs(found.points).ravel().tolist())) == 1
+
+
+def test_wide_embeddings_take_no_square_of_their_width() -> None:
+    embeddings = np.random.default_rng(1).normal(size=(150, 8192))
+    tracemalloc.start()
+    try:
+        fit_neighbours(embeddings, np.zeros(150, dtype=np.int64))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 8192 * 8192 * 8 / 4
