@@ -10,7 +10,8 @@ class DeltaLedger:
     """Counts tests over the life of one gate: planned looks, certificates that came of them, anytime tests that were begun.
 
     What is promised is each look: it ends with a wrong certificate with probability delta at most. A whole epoch has many looks, of
-    which together only the mean number of wrong certificates is bounded. A planned look risks the exact share of delta, and does so anew each time. An anytime test risks the other share once, however often it is looked at; a new one begins with each new
+    which together only the mean number of wrong certificates is bounded. A planned look risks the exact share of delta, and does
+    so anew each time. An anytime test risks the other share once, however often it is looked at; a new one begins with each new
     scorer and each epoch.
     """
 
