@@ -30,9 +30,6 @@ class House:
         self.seen_until_ms = NOW_MS
         self.shelf: Shelf | None = None
 
-    def get(self, name: str) -> Project | None:
-        return self.project if name == self.project.name else None
-
     def all(self) -> Iterable[Project]:
         return [self.project]
 

@@ -95,10 +95,6 @@ class Listener(Protocol):
 class Projects(Protocol):
     """The projects as they stand."""
 
-    def get(self, name: str) -> Project | None:
-        """The project; None where no such one is known."""
-        ...
-
     def all(self) -> Iterable[Project]:
         """All of them."""
         ...

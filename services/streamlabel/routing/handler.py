@@ -11,10 +11,10 @@ from streamlabel.core.project import CertifiedPolicy, Project
 from streamlabel.core.submission import Reason
 from streamlabel.errors import InvalidMessageError
 from streamlabel.gate.coin_keys import CoinKeys
+from streamlabel.gate.decide import decide
+from streamlabel.gate.weigh import weigh
 from streamlabel.routing.ports import Arrival, Clock, DecisionLog, Gates, Projects, Routed
-from streamlabel.routing.rules.decide import decide
 from streamlabel.routing.rules.results import model_label, review_task
-from streamlabel.routing.rules.weigh import weigh
 
 
 class Router:

@@ -19,9 +19,9 @@ from streamlabel.core.prediction import Candidate, Prediction
 from streamlabel.core.project import CertifiedPolicy
 from streamlabel.gate.coin import key_id
 from streamlabel.gate.coin_keys import CoinKeys
+from streamlabel.gate.decide import decide
 from streamlabel.gate.published import PublishedGate
-from streamlabel.routing.rules.decide import decide
-from streamlabel.routing.rules.weigh import weigh
+from streamlabel.gate.weigh import weigh
 from streamlabel.wire import gates, labels, predictions, review_tasks
 from streamlabel.wire.flow import GATES, LABELS, PREDICTIONS, REVIEW_TASKS
 from support.gates import COIN_KEY, NOW, OTHER_COIN_KEY, a_gate, a_prediction, a_scorer, stream

@@ -21,14 +21,14 @@ from streamlabel.core.review import ReviewTask
 from streamlabel.core.taxonomy import ClassDefinition, Taxonomy
 from streamlabel.gate.coin import key_id
 from streamlabel.gate.coin_keys import CoinKeys
+from streamlabel.gate.decide import decide
 from streamlabel.gate.published import PublishedGate
 from streamlabel.gate.scorer import Predictions, Scorer
+from streamlabel.gate.weigh import Unweighed, Weighed, weigh
 from streamlabel.routing.adapters.kafka import RoutingLanes
 from streamlabel.routing.handler import Router
 from streamlabel.routing.ports import Arrival
-from streamlabel.routing.rules.decide import decide
 from streamlabel.routing.rules.results import review_task
-from streamlabel.routing.rules.weigh import Unweighed, Weighed, weigh
 from streamlabel.runtime.health import Health
 from streamlabel.wire import gates, predictions, review_tasks
 from streamlabel.wire.flow import GATES, Names

@@ -14,9 +14,9 @@ from streamlabel.core.project import CertifiedPolicy, ReviewAllPolicy, Threshold
 from streamlabel.core.record import Record, TextPayload
 from streamlabel.errors import InvalidMessageError
 from streamlabel.gate.coin_keys import CoinKeys
+from streamlabel.gate.decide import decide
 from streamlabel.routing.handler import Router
 from streamlabel.routing.ports import Arrival
-from streamlabel.routing.rules.decide import decide
 from streamlabel.routing.rules.results import review_task
 from support.nouns import text_project
 

@@ -19,17 +19,13 @@ class TableProjects:
     projects: CompactedTable[Project]
     releases: CompactedTable[Release]
 
-    def get(self, name: str) -> Project | None:
-        """The project of that name, as last applied."""
-        return self.projects.get(project_key(name))
-
     def all(self) -> Sequence[Project]:
         """All of them, in no order."""
         return list(self.projects.rows().values())
 
     def is_certified(self, name: str) -> bool:
         """Whether the project asks for certificates."""
-        project = self.get(name)
+        project = self.projects.get(project_key(name))
         return project is not None and isinstance(project.policy, CertifiedPolicy)
 
     def live_version(self, project: Project) -> int | None:
