@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -155,6 +157,46 @@ def test_what_is_told_before_the_record_is_seen_waits_for_it(order: str) -> None
     book.apply(task)
     book.apply(answered)
     assert book.take_audits() == []
+
+
+@pytest.mark.parametrize("again", ["calibration", "train", "passed"])
+def test_a_record_that_is_sent_again_while_it_waits_is_the_same_one_still(again: str) -> None:
+    life = stream()
+    book = life.book
+    predictions, truth = life.records(np.random.default_rng(0), 0.02)
+    one, yes = predictions.take(slice(0, 1)), np.array([True])
+    seen = Seen(at_ms=1, earliest_ms=1, record_ids=("x0",), predictions=one, coins=np.zeros(1))
+    later = routed("x0", decided_ms=900, lane=again == "calibration", gate=2)
+    for event in (seen, routed("x0", decided_ms=70, passable=True, gate=1), seen):
+        book.apply(event)
+    book.apply(replace(later, passed=np.array([again == "passed"])))
+    # Review tells of the newer decision.
+    book.apply(people_said(("x0",), truth[:1], lane=yes, passable=~yes, at_ms=1000))
+    [audit] = book.take_audits()
+    assert (audit.at_ms, audit.gate, audit.passable, audit.answer) == (70, 1, True, truth[0])
+    assert (book.keeper.place, len(book.room)) == (1, 0)
+
+
+@pytest.mark.parametrize("order", ["prediction first", "task first"])
+def test_a_record_that_was_evidence_or_only_taught_may_be_drawn_when_it_is_sent_again(order: str) -> None:
+    life = stream()
+    book = life.book
+    predictions, truth = life.records(np.random.default_rng(0), 0.02)
+    ids, two, yes = ("x0", "x1"), predictions.take(slice(0, 2)), np.ones(2, dtype=bool)
+    seen = Seen(at_ms=1, earliest_ms=1, record_ids=ids, predictions=two, coins=np.zeros(2))
+    # The first is answered, the second is no evidence and waits for an answer.
+    for event in (seen, routed("x0", decided_ms=70, gate=1), routed("x1", decided_ms=70, lane=False, gate=1)):
+        book.apply(event)
+    book.apply(people_said(ids[:1], truth[:1], lane=yes[:1], passable=~yes[:1]))
+    assert [audit.record_id for audit in book.take_audits()] == ["x0"]
+    task = routed(*ids, decided_ms=900, passable=True, gate=2)
+    for event in {"prediction first": (seen, task), "task first": (task, seen)}[order]:
+        book.apply(event)
+    assert book.room.unanswered == 2
+    book.apply(people_said(ids, truth[:2], lane=yes, passable=yes, at_ms=1000))
+    audits = book.take_audits()
+    assert [(audit.record_id, audit.at_ms, audit.gate) for audit in audits] == [("x0", 900, 2), ("x1", 900, 2)]
+    assert (book.keeper.place, book.calibrated, len(book.room), len(book.early)) == (4, 3, 0, 0)
 
 
 @pytest.mark.parametrize("said", ["soon", "never"])

@@ -4,7 +4,8 @@
                 │  └──Answered, not calibration──▶ teaches the scorer
                 └──Answered, calibration──▶ evidence, once all before it is answered (the watermark)
 
-Events may come in any order between topics: what is told of a record before the record itself is known is kept for a while.
+Events may come in any order between topics: what is told of a record before the record itself is known is kept for a while. A record
+that is sent again while its answer is awaited is the same one still: what routing said of it first stands.
 """
 
 from __future__ import annotations
@@ -189,9 +190,12 @@ class Book:
         if self.dimensions is None:
             near = event.predictions.embeddings
             self.dimensions = 0 if near is None else near.shape[1]
-        fresh = [row for row, record_id in enumerate(event.record_ids) if record_id not in self.room]
+        fresh = [row for row, record_id in enumerate(event.record_ids) if not self.room.is_awaited(record_id)]
         if not fresh:
             return
+        for row in fresh:
+            # What waited to teach begins anew: it may be drawn this time.
+            self.room.drop(event.record_ids[row])
         predictions, coins = event.predictions.take(np.array(fresh)), event.coins[fresh]
         scores = keeper.scorer.score(predictions)
         rate, passable = keeper.lane_rate, scores >= self._threshold
@@ -242,12 +246,16 @@ class Book:
         self.routed_ms = max(self.routed_ms, *event.decided_ms[~event.passed].tolist(), 0)
         for record_id, word in event.words():
             record = self.room.get(record_id)
-            if record is None:
+            if record is None or record.decided_ms is not None:
+                # A second word is about a record that was sent again, and is still to be seen.
                 self.early.keep(record_id, word, None, event.at_ms)
             else:
                 self._decide(record, word)
 
     def _decide(self, record: Waiting, word: Word) -> None:
+        """What was said first stands; but routing's own word counts for more than what an answer tells of it."""
+        if record.decided_ms is not None or (word.decided_ms is None and record.lane is not None):
+            return
         if word.decided_ms is not None:
             record.decided_ms, record.gate = word.decided_ms, word.gate
         if word.passed:

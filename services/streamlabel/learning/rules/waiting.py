@@ -16,8 +16,8 @@ class Waiting:
     at that time.
 
     `lane` is None until routing's word is known, `decided_ms` until it is known when routing said it, and `gate` is the number of the
-    gate that it went by then; `twice`: the coin asks two people; `prediction` is one row. `barred`: its coin would have made it one, but there was no room, or routing's
-    word came too late.
+    gate that it went by then; `twice`: the coin asks two people; `prediction` is one row. `barred`: its coin would have made it one,
+    but there was no room, or routing's word came too late.
     """
 
     record_id: str
@@ -56,10 +56,7 @@ class WaitingRoom:
     most: int
     _lane: dict[str, Waiting] = field(default_factory=dict)
     _others: dict[str, Waiting] = field(default_factory=dict)
-    _order: deque[str] = field(default_factory=deque)
-
-    def __contains__(self, record_id: str) -> bool:
-        return record_id in self._lane or record_id in self._others
+    _order: deque[tuple[str, int]] = field(default_factory=deque)
 
     def __len__(self) -> int:
         return len(self._lane) + len(self._others)
@@ -88,6 +85,11 @@ class WaitingRoom:
         """No record that may be evidence and is not complete was decided before this moment; None where there is none."""
         return min((each.since_ms for each in self._lane.values()), default=None)
 
+    def is_awaited(self, record_id: str) -> bool:
+        """Whether it may become evidence, or routing's word of it is still to come."""
+        record = self.get(record_id)
+        return record is not None and (record.counts or record.lane is None)
+
     def get(self, record_id: str) -> Waiting | None:
         """The record, if it is here."""
         return self._lane.get(record_id) or self._others.get(record_id)
@@ -97,7 +99,7 @@ class WaitingRoom:
         given back."""
         if record.counts:
             self._lane[record.record_id] = record
-            self._order.append(record.record_id)
+            self._order.append((record.record_id, record.place))
             return None
         self._others[record.record_id] = record
         return self._others.pop(next(iter(self._others))) if len(self._others) > self.most else None
@@ -122,8 +124,10 @@ class WaitingRoom:
         """Takes out the evidence that is complete up to the watermark, in order."""
         ready: list[Waiting] = []
         while self._order:
-            record = self._lane.get(self._order[0])
-            if record is not None:
+            record_id, place = self._order[0]
+            record = self._lane.get(record_id)
+            # One that left and was sent again has another place.
+            if record is not None and record.place == place:
                 if record.lane is None or record.answer is None or record.decided_ms is None:
                     break
                 ready.append(record)
