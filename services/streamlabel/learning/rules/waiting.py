@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -54,9 +53,9 @@ class WaitingRoom:
     """
 
     most: int
+    # Both in the order of the stream: what is sent again once it is gone has a later place, and comes last.
     _lane: dict[str, Waiting] = field(default_factory=dict)
     _others: dict[str, Waiting] = field(default_factory=dict)
-    _order: deque[tuple[str, int]] = field(default_factory=deque)
 
     def __len__(self) -> int:
         return len(self._lane) + len(self._others)
@@ -96,10 +95,10 @@ class WaitingRoom:
 
     def add(self, record: Waiting) -> Waiting | None:
         """Takes a record in, in the order of the stream; where there are too many without evidence in them, the oldest goes: it is
-        given back."""
+        given back. One of the same id that was here is gone."""
+        self.drop(record.record_id)
         if record.counts:
             self._lane[record.record_id] = record
-            self._order.append((record.record_id, record.place))
             return None
         self._others[record.record_id] = record
         return self._others.pop(next(iter(self._others))) if len(self._others) > self.most else None
@@ -123,14 +122,10 @@ class WaitingRoom:
     def complete(self) -> list[Waiting]:
         """Takes out the evidence that is complete up to the watermark, in order."""
         ready: list[Waiting] = []
-        while self._order:
-            record_id, place = self._order[0]
-            record = self._lane.get(record_id)
-            # One that left and was sent again has another place.
-            if record is not None and record.place == place:
-                if record.lane is None or record.answer is None or record.decided_ms is None:
-                    break
-                ready.append(record)
-                del self._lane[record.record_id]
-            self._order.popleft()
+        for record in self._lane.values():
+            if record.lane is None or record.answer is None or record.decided_ms is None:
+                break
+            ready.append(record)
+        for record in ready:
+            del self._lane[record.record_id]
         return ready
