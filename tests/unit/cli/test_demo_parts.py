@@ -359,10 +359,10 @@ def test_a_moment_in_one_line() -> None:
         assert part in line
     assert "queue unknown" in dashboard.line(moment())
     assert "gate unknown" in dashboard.line(moment())
-    assert "gate cold, 98 answers wanted" in dashboard.line(moment(gate=COLD))
-    assert "gate certified, error at most 3.4 %" in dashboard.line(moment(gate=GATE))
+    assert "gate closed (cold), to open: about 98 answers" in dashboard.line(moment(gate=COLD))
+    assert "gate open (certified), error ≤ 3.4%" in dashboard.line(moment(gate=GATE))
     hopeless = replace(COLD, answers_needed=None)
-    assert "gate cold, no number would do" in dashboard.line(moment(gate=hopeless))
+    assert "gate closed (cold), to open: no number would do" in dashboard.line(moment(gate=hopeless))
 
 
 def test_what_ails_is_told() -> None:
@@ -406,6 +406,7 @@ def test_the_screen_fits_and_says_the_same(width: int) -> None:
             moment(queue, gate=GATE),
             headline="what comes",
             page_url="http://127.0.0.1:18082/",
+            gate_url="http://127.0.0.1:18084/gate",
             hint="Ctrl-C",
             width=width,
         )
@@ -416,8 +417,11 @@ def test_the_screen_fits_and_says_the_same(width: int) -> None:
         "1,234",
         "33.33 % (1)",
         "http://127.0.0.1:18082/",
+        "http://127.0.0.1:18084/gate",
         "Ctrl-C",
         "4 of 4",
+        "open (certified)",
+        "from 0.910 on",
         "1 wrong of 140",
         "3.4 %",
         "what comes",

@@ -15,9 +15,17 @@ from streamlabel.core.identity import RecordKey
 from streamlabel.core.label import Label, LabelSource
 from streamlabel.core.record import Record
 
-CERTIFIED = {"state": "certified", "gate_number": 2, "place": 100, "reason": "certified", "at_ms": 1}
+CERTIFIED = {
+    "state": "certified",
+    "gate_number": 2,
+    "place": 100,
+    "reason": "certified",
+    "count": 140,
+    "errors": 1,
+    "at_ms": 1,
+}
 REVOKED = {"state": "revoked", "gate_number": 5, "place": 260, "reason": "errors rose", "at_ms": 2}
-AGAIN = {"state": "certified", "gate_number": 7, "place": 400, "reason": "certified", "at_ms": 3}
+AGAIN = {**CERTIFIED, "gate_number": 7, "place": 400, "at_ms": 3}
 STORY = GateStory(transitions=(CERTIFIED, REVOKED, AGAIN))
 
 
@@ -88,10 +96,13 @@ def test_a_label_belongs_to_the_stretch_of_the_gate_that_let_it_pass() -> None:
     assert (during.records, during.by_model, during.wrong, during.error) == (2, 2, 1, 0.5)
     assert (after.records, after.by_model, after.wrong, after.error) == (2, 1, 0, 0.0)
     lines = gate_lines(STORY, (before, during, after))
-    assert lines[1] == "Gate revoked at record 260: errors rose."
-    assert "until the gate closed: 2 records, 2 (100.0%) labelled by the model, 50.00% of them wrong;" in lines[5]
+    assert lines[1] == "At record 260 the gate closed (revoked): errors rose."
+    assert "between the change and the closing is suspect" in lines[5]
+    assert "until the gate closed: 2 records, 2 (100.0%) labelled by the model, 50.00% of them wrong;" in lines[6]
     often = GateStory(transitions=(CERTIFIED, {**CERTIFIED, "place": 700}, REVOKED))
-    assert gate_lines(often, ())[0] == "Gate certified at record 100: certified (and 1 more, the last at record 700)."
+    opened = "At record 100 the gate opened (certified), by 140 calibration answers, 1 of them wrong"
+    assert gate_lines(STORY, ())[0] == f"{opened}."
+    assert gate_lines(often, ())[0] == f"{opened}; certified anew once, the last time at record 700."
     assert gate_report(STORY, (before,))["stretches"][0]["error"] == 1 / 3
 
 
@@ -135,14 +146,16 @@ VIEW = GateView(state="cold", threshold=None, count=0, errors=0, bound=1.0, evid
     ("ended", "why"),
     [
         (None, "the learning service told of no gate"),
-        (VIEW, "about 98 more calibration answers were wanted"),
+        (VIEW, "about 98 answers more of the calibration lane were wanted"),
         (replace(VIEW, answers_needed=None), "no number of answers would do for a model that errs so often"),
     ],
 )
 def test_where_nothing_could_be_certified_that_is_said_and_why(ended: GateView | None, why: str) -> None:
     story = GateStory(transitions=(), ended=ended)
     assert gate_lines(story, ()) == [f"Nothing could be certified, so people labelled everything: {why}."]
-    assert gate_report(story, ())["certified"] is False
+    report = gate_report(story, ())
+    assert report["certified"] is False
+    assert report["ended"] is None or report["ended"].keys() == {"state", "evidence", "answers_needed"}
 
 
 def test_what_was_certified_before_the_run_counts() -> None:

@@ -33,7 +33,9 @@ def demo(
         int | None,
         typer.Option(
             min=1,
-            help="Send this many records. Default: all that the model has not seen, each once: 4,000 digits, 13,895 texts.",
+            help="Send this many records, then no more; some 2,000 are the least by which a gate opens and shows what it can. "
+            "Default: all that the model has not seen, each once: 4,000 digits, 13,895 texts. Digits beyond that come again, "
+            "written a little differently.",
             show_default=False,
         ),
     ] = None,
@@ -72,12 +74,20 @@ def demo(
     ] = False,
     report_file: Annotated[
         Path | None,
-        typer.Option("--report", metavar="FILE", help="Write a report as JSON at the end.", show_default=False),
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Write a report as JSON at the end: what was lost, doubled or wrong, what the gate did, how long labels took.",
+            show_default=False,
+        ),
     ] = None,
     patience_s: Annotated[
         float,
         typer.Option(
-            "--patience", min=5, help="Seconds without any progress after which it gives up and says what is stuck."
+            "--patience",
+            min=5,
+            help="Give up once nothing was sent, accepted or labelled for so many seconds, and say where the records are. More, "
+            "for people who think longer, or a machine that is busy; with --annotators 0 it waits for ever.",
         ),
     ] = 60.0,
     data_dir: DataDirOption = None,
@@ -99,7 +109,8 @@ def demo(
 
     The report knows two clocks. first_label_after_s counts from the start of the command, that of the stack included;
     duration_s, by which records_per_s is reckoned, from the first record sent to the last label read. Latencies count from
-    the sending of a record to the reading of its label.
+    the sending of a record to the reading of its label. gate.ended has a threshold and a bound where the gate was open at
+    the end; gate.stretches tell how wrong the model was before a change, from then until the gate closed, and after that.
 
     Examples:
 

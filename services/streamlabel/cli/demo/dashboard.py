@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from streamlabel.cli.demo.gate_source import GateView
+from streamlabel.cli.demo.gate_words import in_short, standing, wanted
 from streamlabel.cli.demo.situation import Situation, SourceView
 
 _MIDDLING, _WIDE = 100, 170
@@ -27,7 +27,7 @@ def line(moment: Situation) -> str:
         f"sent {moment.sent:,} ({moment.sent_per_s:,.0f}/s)",
         f"labelled {moment.labelled:,} ({moment.labelled_per_s:,.0f}/s)",
         f"by model {share(moment.model_share)}",
-        f"gate {gate_words(moment.gate)}",
+        f"gate {in_short(moment.gate)}",
         queue,
         f"wrong: model {share(moment.model.error, 2)} people {share(moment.human.error, 2)}",
         f"latency p50 {span_ms(moment.model.p50_ms)} p99 {span_ms(moment.model.p99_ms)}",
@@ -42,7 +42,7 @@ def news(told: Mapping[str, str], moment: Situation) -> list[str]:
     return [f"{name}: {why}" for name, why in moment.ailing.items() if told.get(name) != why]
 
 
-def screen(moment: Situation, *, headline: str, page_url: str, hint: str, width: int) -> RenderableType:
+def screen(moment: Situation, *, headline: str, page_url: str, gate_url: str, hint: str, width: int) -> RenderableType:
     """The moment as a picture of the whole flow."""
     panels = [_stream(moment), _labels(moment), _gate(moment), _truth(moment), _queue(moment)]
     columns = 2 if width < _MIDDLING else 3 if width < _WIDE else 5
@@ -53,15 +53,18 @@ def screen(moment: Situation, *, headline: str, page_url: str, hint: str, width:
         row = panels[first : first + columns]
         grid.add_row(*row, *[""] * (columns - len(row)))
     title = Text("Streamlabel", style="bold") + Text(f"  {headline}", style="dim")
-    where = Text("Label yourself: ", style="bold") + Text(page_url, style=f"underline link {page_url}")
-    return Group(title, grid, _health(moment), where, Text(hint, style="dim"))
+    where = [
+        Text(f"{name} ", style="bold") + Text(url, style=f"underline link {url}")
+        for name, url in (("Label yourself:", page_url), ("Why the gate stands so:", gate_url))
+    ]
+    return Group(title, grid, _health(moment), *where, Text(hint, style="dim"))
 
 
 def _stream(moment: Situation) -> Panel:
     rows = [
         ("sent", f"{moment.sent:,}" + (f" of {moment.wanted:,}" if moment.wanted else "")),
         ("", f"{moment.sent_per_s:,.0f} a second"),
-        ("on the way", f"{moment.outstanding:,}"),
+        ("not labelled yet", f"{moment.outstanding:,}"),
         ("running for", span(moment.elapsed_s)),
     ]
     return _panel("Stream", _facts(rows), "cyan")
@@ -71,7 +74,7 @@ def _labels(moment: Situation) -> Panel:
     rows = [
         ("labelled", f"{moment.labelled:,}"),
         ("", f"{moment.labelled_per_s:,.0f} a second"),
-        ("by the model", share(moment.model_share)),
+        ("by the model alone", share(moment.model_share)),
     ]
     bar = ProgressBar(total=1.0, completed=moment.model_share or 0.0, complete_style="green", finished_style="green")
     return _panel("Labels", Group(_facts(rows), bar), "green")
@@ -81,26 +84,15 @@ def _gate(moment: Situation) -> Panel:
     gate = moment.gate
     if gate is None:
         return _panel("Gate", Align.center(Text("the learning service does not answer", style="red")), "blue")
+    passes = "nothing" if gate.threshold is None else f"from {gate.threshold:.3f} on"
+    evidence = f"{gate.errors:,} wrong of {gate.count:,}" if gate.count else f"{gate.evidence:,} answers"
     rows = [
-        ("state", gate.state),
-        ("passes", "–" if gate.threshold is None else f"{gate.threshold:.3f}"),
-        ("evidence", f"{gate.errors:,} wrong of {gate.count:,}" if gate.count else f"{gate.evidence:,} answers"),
-        ("error ≤", f"{share(gate.bound, 1)}" if gate.count else _wanted(gate)),
+        ("now", standing(gate.state)),
+        ("model labels", passes),
+        ("evidence", evidence),
+        ("certified error ≤", share(gate.bound, 1)) if gate.count else ("to open", wanted(gate)),
     ]
-    return _panel("Gate", _facts(rows), "blue")
-
-
-def gate_words(gate: GateView | None) -> str:
-    """How the gate stands, in a few words."""
-    if gate is None:
-        return "unknown"
-    if gate.count:
-        return f"{gate.state}, error at most {share(gate.bound, 1)}"
-    return f"{gate.state}, {_wanted(gate)}"
-
-
-def _wanted(gate: GateView) -> str:
-    return "no number would do" if gate.answers_needed is None else f"{gate.answers_needed:,} answers wanted"
+    return _panel("Gate: may the model label alone?", _facts(rows), "blue")
 
 
 def _truth(moment: Situation) -> Panel:
@@ -112,16 +104,16 @@ def _truth(moment: Situation) -> Panel:
     table.add_row("wrong", _wrong(moment.model), _wrong(moment.human))
     table.add_row("p50", span_ms(moment.model.p50_ms), span_ms(moment.human.p50_ms))
     table.add_row("p99", span_ms(moment.model.p99_ms), span_ms(moment.human.p99_ms))
-    return _panel("True error, latency", table, "magenta")
+    return _panel("True error, time to the label", table, "magenta")
 
 
 def _queue(moment: Situation) -> Panel:
     if moment.queue is None:
         return _panel("People", Align.center(Text("the review service does not answer", style="red")), "yellow")
     rows = [
-        ("waiting", f"{moment.queue.open_tasks:,}"),
-        ("oldest", span(moment.queue_age_s) if moment.queue.open_tasks else "–"),
-        ("in hand", f"{moment.queue.leased_tasks:,}"),
+        ("wait for a person", f"{moment.queue.open_tasks:,}"),
+        ("the longest for", span(moment.queue_age_s) if moment.queue.open_tasks else "–"),
+        ("being looked at", f"{moment.queue.leased_tasks:,}"),
         ("answers a minute", f"{moment.queue.answers_per_minute:,.0f}"),
     ]
     return _panel("People", _facts(rows), "yellow")

@@ -9,8 +9,11 @@ from typing import Any
 
 from streamlabel.cli.demo.checker import ReadLabel
 from streamlabel.cli.demo.gate_source import GateSource, GateView
+from streamlabel.cli.demo.gate_words import wanted
 from streamlabel.cli.demo.play import DemoStream
 from streamlabel.core.label import Label, LabelSource
+
+UNNOTICED = "until the gate closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +94,7 @@ def _around(change: int, labels: Iterable[Label], stream: DemoStream, story: Gat
     noticed = [closed is not None and gate_number(label) >= closed for label in turned]
     until = [label for label, late in zip(turned, noticed, strict=True) if not late]
     after = [label for label, late in zip(turned, noticed, strict=True) if late]
-    return {"before the change": before, "until the gate closed": until, "after it closed": after}
+    return {"before the change": before, UNNOTICED: until, "after it closed": after}
 
 
 def gate_number(label: Label) -> int:
@@ -104,10 +107,16 @@ def gate_report(story: GateStory, stretches: Iterable[Stretch]) -> dict[str, Any
     """The story as plain values."""
     return {
         "certified": story.ever_certified,
-        "ended": None if story.ended is None else asdict(story.ended),
+        "ended": None if story.ended is None else _ended(story.ended),
         "transitions": [dict(each) for each in story.transitions],
         "stretches": [asdict(each) | {"error": each.error} for each in stretches],
     }
+
+
+def _ended(gate: GateView) -> dict[str, Any]:
+    """Without a certificate there is neither threshold nor bound."""
+    told = asdict(gate)
+    return told if gate.count else {key: told[key] for key in ("state", "evidence", "answers_needed")}
 
 
 def gate_lines(story: GateStory, stretches: Iterable[Stretch], *, people_disagree: bool = False) -> list[str]:
@@ -118,6 +127,8 @@ def gate_lines(story: GateStory, stretches: Iterable[Stretch], *, people_disagre
     if not story.ever_certified:
         lines.append(f"Nothing could be certified, so people labelled everything: {_why_nothing(story.ended)}.")
     for each in stretches:
+        if each.name == UNNOTICED and each.by_model:
+            lines.append("  What passed between the change and the closing is suspect: nobody knew yet.")
         lines.append(f"  {each.name}: {each.records:,} records, {_by_model(each, people_disagree=people_disagree)};")
         lines.append(
             f"    {each.answers:,} answers of people, {_share(each.answers_wrong, each.answers)} of them wrong"
@@ -127,8 +138,16 @@ def gate_lines(story: GateStory, stretches: Iterable[Stretch], *, people_disagre
 
 def _told(run: Sequence[Mapping[str, Any]]) -> str:
     first, more = run[0], len(run) - 1
-    again = f" (and {more} more, the last at record {run[-1]['place']:,})" if more else ""
-    return f"Gate {first['state']} at record {first['place']:,}: {first['reason']}{again}."
+    at = f"At record {first['place']:,} the gate"
+    if first["state"] == "cold":
+        return f"{at} was closed, for want of evidence (cold): people labelled everything."
+    if first["state"] != "certified":
+        return f"{at} closed ({first['state']}): {first['reason']}."
+    times = "once" if more == 1 else f"{more} times"
+    again = f"; certified anew {times}, the last time at record {run[-1]['place']:,}" if more else ""
+    return (
+        f"{at} opened (certified), by {first['count']:,} calibration answers, {first['errors']:,} of them wrong{again}."
+    )
 
 
 def _why_nothing(gate: GateView | None) -> str:
@@ -136,7 +155,7 @@ def _why_nothing(gate: GateView | None) -> str:
         return "the learning service told of no gate"
     if gate.answers_needed is None:
         return "no number of answers would do for a model that errs so often"
-    return f"about {gate.answers_needed:,} more calibration answers were wanted"
+    return f"{wanted(gate)} more of the calibration lane were wanted"
 
 
 def _by_model(stretch: Stretch, *, people_disagree: bool) -> str:

@@ -6,15 +6,17 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
 from rich.console import Console
 from rich.live import Live
 
-from streamlabel.cli.connection import connect, run
+from streamlabel.cli.connection import Connection, connect, run
 from streamlabel.cli.demo import dashboard, scene
 from streamlabel.cli.demo.gate_story import gate_lines, gate_report
+from streamlabel.cli.demo.going_on import going_on
 from streamlabel.cli.demo.options import DemoOptions
 from streamlabel.cli.demo.play import Play
 from streamlabel.cli.demo.repertoire import Piece
@@ -45,12 +47,16 @@ def perform(
     """
     example = scene.Example.find(name, example_folder)
     project = example.project()
-    farewell = _Farewell(data)
+    farewell, began = _Farewell(data), datetime.now(UTC)
     try:
         with _progress() as progress:
             play = piece.open(options, project, example.split_file, progress.say)
         scene.lay_out(example, data)
-        _conclude(run(_perform(options, example, data, play, began_s, farewell)), play, project.policy)
+        outcome = run(_perform(options, example, data, play, began_s, farewell))
+        _tell(outcome, play, project.policy)
+        for text in going_on(project.name, options, data, began, is_ours=farewell.is_ours):
+            typer.echo(text)
+        _judge(outcome)
     except KeyboardInterrupt:
         typer.echo(f"\n{farewell.words()}")
         if options.exit_when_done:
@@ -97,7 +103,7 @@ async def _perform(
         show = Show(options, connection, stack, play, project)
         farewell.show, farewell.items, farewell.is_ours = show, play.wording.items, stack.was_started_here
         hint = _hint(options, is_ours=stack.was_started_here)
-        with _drawing(play.wording.headline, connection.review_url, hint) as draw:
+        with _drawing(play.wording.headline, connection, hint) as draw:
             outcome = await show.run(draw)
         if options.report is not None:
             parts = {"kafka": KafkaServer.version, "triton": TritonServer.version, "postgresql": PostgresServer.version}
@@ -113,7 +119,7 @@ async def _perform(
         return outcome
 
 
-def _conclude(outcome: Outcome, play: Play, policy: Policy) -> None:
+def _tell(outcome: Outcome, play: Play, policy: Policy) -> None:
     findings = outcome.findings
     model, human = (
         f"{findings.by_source.get(source, 0):,} ({dashboard.share(findings.error_rate(source), 2)} wrong)"
@@ -128,14 +134,17 @@ def _conclude(outcome: Outcome, play: Play, policy: Policy) -> None:
         typer.echo(play.wording.truth)
     if isinstance(policy, CertifiedPolicy):
         typer.echo(
-            f"Asked for: at most {policy.alpha:.0%} of what the model labels wrong, for each certificate "
-            f"with probability {1 - policy.delta:.0%}."
+            f"Asked for: at most {policy.alpha:.0%} of what the model labels alone is wrong; each look at the evidence may say so "
+            f"falsely with a probability of {policy.delta:.0%}."
         )
     for text in gate_lines(outcome.gate, outcome.stretches, people_disagree=bool(play.wording.truth)):
         typer.echo(text)
+
+
+def _judge(outcome: Outcome) -> None:
     if outcome.stuck is not None:
         raise outcome.stuck
-    if not findings.clean:
+    if not outcome.findings.clean:
         raise StreamlabelError("not every record has exactly one label; the report names some of them")
 
 
@@ -146,7 +155,7 @@ def _hint(options: DemoOptions, *, is_ours: bool) -> str:
 
 
 @contextlib.contextmanager
-def _drawing(headline: str, page_url: str, hint: str) -> Iterator[Callable[[Situation], None]]:
+def _drawing(headline: str, connection: Connection, hint: str) -> Iterator[Callable[[Situation], None]]:
     """How moments are shown: as a living screen on a terminal, else as a line now and then."""
     console = Console()
     if not console.is_terminal:
@@ -155,7 +164,14 @@ def _drawing(headline: str, page_url: str, hint: str) -> Iterator[Callable[[Situ
     with Live(console=console, auto_refresh=False, transient=False) as live:
 
         def draw(moment: Situation) -> None:
-            picture = dashboard.screen(moment, headline=headline, page_url=page_url, hint=hint, width=console.width)
+            picture = dashboard.screen(
+                moment,
+                headline=headline,
+                page_url=connection.review_url,
+                gate_url=f"{connection.learning_url}gate",
+                hint=hint,
+                width=console.width,
+            )
             live.update(picture, refresh=True)
 
         yield draw

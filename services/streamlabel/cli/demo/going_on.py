@@ -1,0 +1,37 @@
+"""What a person may do next, once a demo is over: where its report lies, and the commands that look closer."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from datetime import UTC, datetime
+
+from streamlabel.cli.demo.options import DemoOptions
+from streamlabel.cli.moments import told
+from streamlabel.local.places import DataDir
+
+
+def going_on(
+    project: str, options: DemoOptions, data: DataDir, began: datetime, *, is_ours: bool, now: datetime | None = None
+) -> list[str]:
+    """Lines to be read and pasted, about the run since `began`; where its stack ended with it (`is_ours`), first how it comes back."""
+    where = "" if data == DataDir.at() else f" --data-dir {shlex.quote(str(data.root))}"
+    end = datetime.fromtimestamp(math.ceil((now or datetime.now(UTC)).timestamp()), UTC)
+    begin = began.replace(microsecond=0)
+    steps = [
+        (f"streamlabel status{where}", "the address of the page of gates: how this one stands, and why"),
+        (f"streamlabel gate history --project {project}{where}", "all that the gate did, and by which evidence"),
+        (f"streamlabel gate suspects --project {project}{where}", "labels set between a change and the closing"),
+        (
+            f"streamlabel certify lot --project {project} --from {told(begin)} --to {told(end)}{where}",
+            "how many of this run's labels are wrong at most",
+        ),
+    ]
+    if is_ours:
+        steps.insert(0, (f"streamlabel up --detach{where}", "the stack has stopped with the demo; this brings it back"))
+    report = (
+        "No report was written: --report FILE writes one."
+        if options.report is None
+        else f"Report: {options.report.absolute()}"
+    )
+    return [report, "Look closer:", *[f"  {command}\n      {what}" for command, what in steps]]
