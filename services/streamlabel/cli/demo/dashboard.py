@@ -64,7 +64,7 @@ def _stream(moment: Situation) -> Panel:
     rows = [
         ("sent", f"{moment.sent:,}" + (f" of {moment.wanted:,}" if moment.wanted else "")),
         ("", f"{moment.sent_per_s:,.0f} a second"),
-        ("not labelled yet", f"{moment.outstanding:,}"),
+        ("unlabelled", f"{moment.outstanding:,}"),
         ("running for", span(moment.elapsed_s)),
     ]
     return _panel("Stream", _facts(rows), "cyan")
@@ -74,7 +74,7 @@ def _labels(moment: Situation) -> Panel:
     rows = [
         ("labelled", f"{moment.labelled:,}"),
         ("", f"{moment.labelled_per_s:,.0f} a second"),
-        ("by the model alone", share(moment.model_share)),
+        ("by the model", share(moment.model_share)),
     ]
     bar = ProgressBar(total=1.0, completed=moment.model_share or 0.0, complete_style="green", finished_style="green")
     return _panel("Labels", Group(_facts(rows), bar), "green")
@@ -85,14 +85,14 @@ def _gate(moment: Situation) -> Panel:
     if gate is None:
         return _panel("Gate", Align.center(Text("the learning service does not answer", style="red")), "blue")
     passes = "nothing" if gate.threshold is None else f"from {gate.threshold:.3f} on"
-    evidence = f"{gate.errors:,} wrong of {gate.count:,}" if gate.count else f"{gate.evidence:,} answers"
+    evidence = f"{gate.errors:,} wrong of {gate.count:,}" if gate.count else f"{gate.evidence:,}"
     rows = [
         ("now", standing(gate.state)),
-        ("model labels", passes),
-        ("evidence", evidence),
-        ("certified error ≤", share(gate.bound, 1)) if gate.count else ("to open", wanted(gate)),
+        ("passes", passes),
+        ("answers", evidence),
+        ("error ≤", share(gate.bound, 1)) if gate.count else ("to open", wanted(gate)),
     ]
-    return _panel("Gate: may the model label alone?", _facts(rows), "blue")
+    return _panel("Gate", _facts(rows), "blue")
 
 
 def _truth(moment: Situation) -> Panel:
@@ -104,7 +104,7 @@ def _truth(moment: Situation) -> Panel:
     table.add_row("wrong", _wrong(moment.model), _wrong(moment.human))
     table.add_row("p50", span_ms(moment.model.p50_ms), span_ms(moment.human.p50_ms))
     table.add_row("p99", span_ms(moment.model.p99_ms), span_ms(moment.human.p99_ms))
-    return _panel("True error, time to the label", table, "magenta")
+    return _panel("True error, latency", table, "magenta")
 
 
 def _queue(moment: Situation) -> Panel:
