@@ -14,6 +14,9 @@ class HarmAlarm:
     While the conditional chance of an error is at most `alpha`, the mean number of items until a false alarm is at least
     `limit`, whatever the dependence between items. Source: e-detectors (Shin, Ramdas and Rinaldo, 2022).
 
+    `alpha` may be another one for the items to come, never above the first. Items are what first answers show: where two people are
+    asked, the keeper watches alpha less the bound on what these overlook. That people begin to overlook more shows at looks.
+
     `since` counts the items since the evidence last stood at nothing: the change, if there was one, is estimated to lie there.
     """
 

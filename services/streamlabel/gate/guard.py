@@ -13,6 +13,9 @@ class PriceGuard:
     any assumption, the sum of (wrong − alpha) over those records within the epoch is at most `1 / rate + 1 − alpha`: the cap
     falls only while it is above 0, and clipping at 1 only lowers it. The bound is per epoch: `spent` ends one.
 
+    `alpha` may be another one for the items to come; each then counts against that of its time. As with the alarm, items are what
+    first answers show, and where two people are asked, alpha is without what these may overlook.
+
     Records that were let pass before the answers of earlier ones came in can exceed it by their own number.
     """
 

@@ -243,6 +243,7 @@ class Keeper:
                 delta=delta,
                 starts=chain_starts(grid, len(evidence), hoped_for, delta, expected),
                 overlooked=looks.bounds(),
+                overlooked_delta=policy.delta - delta,
             )
         found = certify_region(grid, tally, len(evidence), alpha=policy.alpha, delta=delta, expected=expected)
         wider = self._expand(grid, evidence, expected)
@@ -303,6 +304,8 @@ class Keeper:
         if self.state is not GateState.CERTIFIED:
             self._alarm = HarmAlarm(self.policy.alpha, self.policy.alarm_limit)
             self._passable.clear()
+        # First answers are what both go by: these were certified to err no more often than that.
+        self._alarm.alpha = self._guard.alpha = found.alpha_shown
         known = self.certificate
         self.state, self.certificate, self._certified = GateState.CERTIFIED, found, self.place
         self.ledger.certified()

@@ -80,7 +80,8 @@ class Certificate:
     """With probability 1 - delta over the evidence: of what scores `threshold` or more, at most the share alpha is wrong.
 
     It holds for the stream that the evidence was drawn from, by coins that do not know the record. `bound` is the error
-    rate that the evidence itself rules out, at the level it was tested at; it is at most alpha.
+    rate that the evidence itself rules out, at the level it was tested at; it is at most alpha. `overlooked` of it is for errors
+    that first answers do not show, at most; `delta` is all that was risked, for both.
     """
 
     threshold: float
@@ -90,6 +91,12 @@ class Certificate:
     count: int
     errors: int
     bound: float
+    overlooked: float = 0.0
+
+    @property
+    def alpha_shown(self) -> float:
+        """What is left of alpha for the errors that first answers show: more of these than that were ruled out; above 0."""
+        return self.alpha - self.overlooked
 
 
 def chain_starts(
@@ -163,6 +170,7 @@ def certify_region(
     expected: npt.NDArray[np.float64] | None = None,
     starts: tuple[int, ...] | None = None,
     overlooked: npt.NDArray[np.float64] | float = 0.0,
+    overlooked_delta: float = 0.0,
 ) -> Certificate | None:
     """The certificate of the largest region that the evidence supports; None where it supports none.
 
@@ -171,7 +179,8 @@ def certify_region(
     most delta. Nothing is assumed about how the error rate changes with the score.
 
     `overlooked` bounds, for each region, the rate of errors that the evidence does not show; it is taken off alpha. The chance that
-    it fails in the first region of either chain comes on top of delta, and only that: what lies behind is tested only after it.
+    it fails in the first region of either chain, together `overlooked_delta`, comes on top of delta, and only that: what lies behind
+    is tested only after it.
 
     Source: Learn-then-Test (Angelopoulos et al., 2021).
     """
@@ -186,8 +195,9 @@ def certify_region(
         threshold=float(grid.thresholds[reached]),
         share=float(grid.shares[reached]),
         alpha=alpha,
-        delta=delta,
+        delta=delta + overlooked_delta,
         count=int(tally.counts[reached]),
         errors=int(tally.errors[reached]),
         bound=float(upper_bound(tally.errors[reached], tally.counts[reached], level) + hidden[reached]),
+        overlooked=float(hidden[reached]),
     )

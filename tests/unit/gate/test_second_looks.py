@@ -179,3 +179,71 @@ def test_a_simulation_asks_a_second_person_and_counts_that() -> None:
     assert twice.answers > 6000 * (1 - twice.coverage)
     with pytest.raises(ValueError, match="double_blind_share"):
         simulate(table, labels, alpha=0.1, double_blind_share=1.5)
+
+
+def a_certified_keeper(share: float) -> Keeper:
+    """Certified over a good model whose errors are all shown."""
+    keeper = Keeper(GatePolicy(alpha=0.1, delta=DELTA, double_blind_share=share))
+    chance = np.random.default_rng(21)
+    while keeper.certificate is None:
+        assert keeper.place < 4000
+        margin = chance.beta(6, 2, 50)
+        predictions = Predictions(np.column_stack((0.5 + margin / 2, 0.5 - margin / 2)), np.zeros(50, np.int64), 2)
+        truth = (chance.random(50) < 0.01).astype(np.int64)
+        coins, rate = chance.random(50), keeper.lane_rate
+        rows = Rows(
+            predictions=predictions,
+            places=np.arange(keeper.place, keeper.place + 50),
+            scores=keeper.scorer.score(predictions),
+            truth=truth,
+            second=np.where(coins < rate * share, truth, NOT_ASKED),
+            weight=np.ones(50),
+        )
+        lane = coins < rate
+        keeper.see(rows, lane)
+        keeper.calibrate(rows.take(lane), np.zeros(int(lane.sum()), np.bool_), coins[lane] >= rate / 2)
+        keeper.learn(rows.take(~lane))
+        if keeper.look_is_due:
+            keeper.look()
+    keeper.take_transitions()
+    return keeper
+
+
+def passed_until_revoked(keeper: Keeper, every: int) -> int | None:
+    """How many calibration records that would pass it takes, one in `every` shown to be wrong; None: more than 600."""
+    for number in range(600):
+        one = Rows(
+            predictions=Predictions(np.array([[0.99, 0.01]]), np.zeros(1, np.int64), 2),
+            places=np.array([keeper.place + number]),
+            scores=np.ones(1),
+            truth=np.array([int(number % every == every - 1)]),
+            second=np.array([NOT_ASKED]),
+            weight=np.ones(1),
+        )
+        keeper.calibrate(one, np.array([True]), np.array([False]))
+        if keeper.state is GateState.REVOKED:
+            return number
+    return None
+
+
+def test_alarm_and_guard_watch_what_second_looks_leave_of_alpha() -> None:
+    """One in twelve is below alpha, and far above what first answers may show."""
+    assert passed_until_revoked(a_certified_keeper(0.0), 12) is None
+    keeper = a_certified_keeper(0.15)
+    assert keeper.certificate is not None
+    assert 0 < keeper.certificate.alpha_shown < 0.05
+    assert passed_until_revoked(keeper, 12) is not None
+    # As few as were certified revoke nothing.
+    keeper = a_certified_keeper(0.15)
+    assert keeper.certificate is not None
+    assert passed_until_revoked(keeper, int(1 / keeper.certificate.alpha_shown) + 1) is None
+
+
+def test_a_certificate_names_all_of_the_delta_that_was_risked() -> None:
+    alone, both = a_certified_keeper(0.0).certificate, a_certified_keeper(0.15).certificate
+    assert alone is not None
+    assert both is not None
+    assert alone.delta <= DELTA * EXACT
+    assert both.delta == pytest.approx(DELTA)
+    assert (alone.overlooked, alone.alpha_shown) == (0.0, alone.alpha)
+    assert 0 < both.overlooked < both.bound <= both.alpha
