@@ -191,6 +191,7 @@ async def review_queue(
     bell = PostgresBell(database, stopping=stopping, clock=SystemClock(), backoff=Backoff(base_s=0.05, cap_s=0.2))
     intake = Intake(
         topic=TASKS_TOPIC,
+        labels_topic=labels_topic,
         stage="review",
         group=GROUP,
         projects=known,

@@ -84,6 +84,7 @@ def _take_in(
 
     intake = Intake(
         topic=topic,
+        labels_topic=names.topic(LABELS),
         stage="review",
         group=group,
         projects=TableProjects(table),

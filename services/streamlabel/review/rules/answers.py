@@ -24,6 +24,8 @@ class TaskState(Enum):
       ▲                │ ▲                  │
       └─expiry,release─┘ └───────undo───────┘
 
+    A record that comes again may make a task READY anew from wherever it is (rules/again.py).
+
     An answer to a task that wants several is a vote. While votes are wanted the task is BEGUN instead: READY, but not for those who
     have voted on it. People answer it one after the other: a task is in one person's hands at most.
     """
@@ -59,7 +61,9 @@ class Standing:
     """How a task stands, all of it read at once at `seen_at` by the store's clock.
 
     `fencing_token` is that of the latest lease; `lease_holds`: somebody else has it now; `revision` is that of the latest label.
-    `votes` are those that were not taken back, in the order in which they were given; none where one answer is wanted.
+    `votes` are those that were not taken back, in the order in which they were given; none where one answer is wanted. `decision_no`
+    grows with each decision that the task took on; leases with a fencing token below `asked_from` showed the model's suggestion, and
+    the task is asked without it since.
     """
 
     ticket: int
@@ -73,6 +77,8 @@ class Standing:
     held_s: float = 0.0
     needed_votes: int = 1
     votes: tuple[Vote, ...] = ()
+    decision_no: int = 0
+    asked_from: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +114,8 @@ def judge(
     """The one decision about an answer whose lease token was real.
 
     The current lease may always answer. An older one may while nobody else holds and nobody has answered the task: work
-    that a person has done is not thrown away because a lease ran out, and nobody else's work is overwritten by it. Nobody
-    votes twice on a task.
+    that a person has done is not thrown away because a lease ran out, and nobody else's work is overwritten by it. One under which
+    the task showed what it shows no more may not. Nobody votes twice on a task.
     """
     if kept is not None:
         return _again(annotation, grant, kept)
@@ -124,6 +130,10 @@ def judge(
             status=AnnotationStatus.REJECTED,
             detail=f"class_name {annotation.class_name[:80]!r} is not in taxonomy version {project.taxonomy.version} "
             f"of project {project.name!r}",
+        )
+    if grant.fencing_token < standing.asked_from:
+        return Verdict(
+            status=AnnotationStatus.SUPERSEDED, detail="the task is asked anew since, without the model's suggestion"
         )
     if standing.state is TaskState.ANSWERED:
         return Verdict(status=AnnotationStatus.SUPERSEDED, detail="the task was answered before")

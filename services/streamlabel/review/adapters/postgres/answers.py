@@ -34,14 +34,17 @@ STATUS_OF_NUMBER: Mapping[int, AnnotationStatus] = MappingProxyType(
     {number: status for status, number in STATUS_NUMBER.items()}
 )
 
-_LOOK = """
-SELECT
+# What `standing_of` reads, besides `lease_holds`.
+STANDING_COLUMNS = """
     task.ticket, state, task.fencing_token, lease_until, task.revision,
-    state = 1 AND lease_until > clock_timestamp() AND lease_owner <> asked.annotator AS lease_holds,
     coalesce(extract(epoch FROM clock_timestamp() - leased_at), 0)::double precision AS held_s,
     clock_timestamp() AS seen_at,
-    needed_votes, voters, voted_classes,
-    task.project, record_id, decision, content_hash, model_name, model_version, event_at, headers,
+    needed_votes, voters, voted_classes, decision_no, asked_from,
+    task.project, record_id, decision, content_hash, model_name, model_version, event_at, headers
+"""
+_LOOK = f"""
+SELECT {STANDING_COLUMNS},
+    state = 1 AND lease_until > clock_timestamp() AND lease_owner <> asked.annotator AS lease_holds,
     annotation.ticket AS kept_ticket, annotation.class_name AS kept_class_name, annotation.status AS kept_status
 FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS asked (annotator, annotation_id, ticket, place)
 LEFT JOIN LATERAL (SELECT * FROM task WHERE ticket = asked.ticket LIMIT 1) AS task ON true
@@ -56,11 +59,11 @@ ORDER BY place
 _SETTLE_ANY = """
 WITH given AS (
     SELECT * FROM unnest(
-        $2::bigint[], $3::smallint[], $4::integer[], $5::timestamptz[], $6::integer[], $7::integer[],
-        $8::text[], $9::text[], $10::text[], $11::smallint[], $12::bigint[], $13::bytea[]
+        $2::bigint[], $3::smallint[], $4::integer[], $5::timestamptz[], $6::integer[], $7::integer[], $8::integer[],
+        $9::text[], $10::text[], $11::text[], $12::smallint[], $13::bigint[], $14::bytea[], $15::integer[]
     ) AS columns_given (
-        ticket, state, fencing_token, lease_until, revision, voter_count,
-        annotator, annotation_id, class_name, status, think_time_ms, label
+        ticket, state, fencing_token, lease_until, revision, voter_count, decision_no,
+        annotator, annotation_id, class_name, status, think_time_ms, label, label_taxonomy
     )
 ), locked AS MATERIALIZED (
     SELECT given.*, project, record_id, partition_no, headers
@@ -68,7 +71,7 @@ WITH given AS (
         SELECT project, record_id, partition_no, headers FROM task
         WHERE ticket = given.ticket AND state = given.state AND fencing_token = given.fencing_token
             AND revision = given.revision AND lease_until IS NOT DISTINCT FROM given.lease_until
-            AND coalesce(cardinality(voters), 0) = given.voter_count
+            AND coalesce(cardinality(voters), 0) = given.voter_count AND decision_no = given.decision_no
         LIMIT 1 FOR UPDATE
     ) AS task
 ), numbered AS MATERIALIZED (
@@ -97,9 +100,10 @@ _SETTLE = (
     _SETTLE_ANY.format(
         answered="""
     UPDATE task SET
-        state = 2, votes = votes + 1, revision = revision + 1,
+        state = 2, votes = votes + 1, revision = task.revision + 1, repeats = 0, taxonomy_version = label_taxonomy,
         lease_owner = NULL, leased_at = NULL, lease_until = NULL
-    WHERE ticket = ANY (ARRAY (SELECT ticket FROM accepted))"""
+    FROM accepted
+    WHERE task.ticket = ANY (ARRAY (SELECT ticket FROM accepted)) AND task.ticket = accepted.ticket"""
     )
     + "SELECT ticket FROM kept"
 )
@@ -110,6 +114,7 @@ _SETTLE_VOTES = (
     UPDATE task SET
         state = CASE WHEN label IS NULL THEN 3 ELSE 2 END,
         votes = task.votes + 1, revision = coalesce(new_revision, task.revision), label_no = accepted.outbox_no,
+        repeats = 0, taxonomy_version = label_taxonomy,
         voters = array_append(voters, annotator), voted_classes = array_append(voted_classes, class_name),
         lease_owner = NULL, leased_at = NULL, lease_until = NULL
     FROM accepted
@@ -117,7 +122,7 @@ _SETTLE_VOTES = (
     RETURNING task.ticket, task.project, task.state, task.votes"""
     )
     + """
-SELECT ticket, CASE WHEN state = 3 THEN pg_notify($14, project || ':' || (votes + 1)) END
+SELECT ticket, CASE WHEN state = 3 THEN pg_notify($16, project || ':' || (votes + 1)) END
 FROM kept LEFT JOIN answered USING (ticket)
 """
 )
@@ -207,12 +212,14 @@ def _row(annotator: str, settlement: Settlement) -> tuple[Any, ...]:
         standing.lease_until,
         standing.revision,
         len(standing.votes),
+        standing.decision_no,
         annotator,
         annotation.annotation_id,
         annotation.class_name,
         STATUS_NUMBER[verdict.status],
         annotation.think_time_ms,
         labels.encode(verdict.label) if verdict.label else None,
+        verdict.label.taxonomy_version if verdict.label else None,
     )
 
 
@@ -224,10 +231,11 @@ def _finding(row: asyncpg.Record) -> Finding:
             class_name=row["kept_class_name"],
             status=STATUS_OF_NUMBER[row["kept_status"]],
         )
-    return Finding(standing=_standing(row) if row["ticket"] is not None else None, kept=kept)
+    return Finding(standing=standing_of(row) if row["ticket"] is not None else None, kept=kept)
 
 
-def _standing(row: asyncpg.Record) -> Standing:
+def standing_of(row: asyncpg.Record) -> Standing:
+    """How the task in a row with `STANDING_COLUMNS` and `lease_holds` stands."""
     return Standing(
         ticket=row["ticket"],
         state=STATE_OF_NUMBER[row["state"]],
@@ -240,6 +248,8 @@ def _standing(row: asyncpg.Record) -> Standing:
             Vote(annotator=voter, class_name=class_name)
             for voter, class_name in zip(row["voters"] or (), row["voted_classes"] or (), strict=True)
         ),
+        decision_no=row["decision_no"],
+        asked_from=row["asked_from"],
         seen_at=row["seen_at"],
         held_s=row["held_s"],
         lineage=Lineage(

@@ -11,6 +11,7 @@ from typing import Any
 from streamlabel.core.identity import RecordKey
 from streamlabel.core.review import ReviewTask
 from streamlabel.errors import InvalidMessageError
+from streamlabel.review.adapters.postgres.again import take_again
 from streamlabel.review.adapters.postgres.bell import ready_channel
 from streamlabel.review.adapters.postgres.outbox import store_dead_letters
 from streamlabel.review.ports import Projects
@@ -61,12 +62,6 @@ WITH given AS MATERIALIZED (
 )
 SELECT project, record_id FROM inserted
 """
-_KNOWN_CONTENT = """
-SELECT asked.project, asked.record_id, content_hash FROM unnest($1::text[], $2::text[]) AS asked (project, record_id)
-CROSS JOIN LATERAL (
-    SELECT content_hash FROM task WHERE project = asked.project AND record_id = asked.record_id LIMIT 1
-) AS task
-"""
 _NOTIFY = (
     "SELECT pg_notify($1, project || ':' || ready) FROM unnest($2::text[], $3::bigint[]) AS counts (project, ready)"
 )
@@ -79,6 +74,7 @@ class Intake:
     """What the sink needs to know of its surroundings; `refresh_projects` reads the table of projects to its present end."""
 
     topic: str
+    labels_topic: str
     stage: str
     group: str
     projects: Projects
@@ -88,7 +84,7 @@ class Intake:
 
 
 class TaskIntake:
-    """Keeps the promises of `runtime.handlers.OffsetSink`: a task is in the queue once, however often it is delivered."""
+    """Keeps the promises of `runtime.handlers.OffsetSink`: a record is in the queue once, however often it comes."""
 
     def __init__(self, database: Database, intake: Intake) -> None:
         self._database = database
@@ -106,12 +102,13 @@ class TaskIntake:
     async def apply(
         self, partition: int, batch: Sequence[Message], expected_offset: int | None, next_offset: int
     ) -> None:
-        """The fence, the tasks, the dead letters: all or nothing."""
+        """The fence, the tasks, labels that are published again, the dead letters: all or nothing."""
         sorted_out = await self._sort_out(batch)
+        repeated = 0
         async with self._database.transaction() as connection:
             await self._move_offset(connection, partition, expected_offset, next_offset)
             if sorted_out.tasks:
-                await self._insert(connection, partition, sorted_out)
+                repeated = await self._insert(connection, partition, sorted_out)
             letters = [
                 dead_letter(message, error, stage=self._intake.stage, group=self._intake.group)
                 for message, error in sorted_out.refused
@@ -122,7 +119,7 @@ class TaskIntake:
             self._intake.count_dead_letter(error.reason)
             place = {"partition": message.partition, "offset": message.offset}
             log.warning("task set aside: %s", error, extra=place)
-        if sorted_out.refused:
+        if sorted_out.refused or repeated:
             self._intake.on_outbox()
 
     async def _move_offset(
@@ -138,7 +135,7 @@ class TaskIntake:
 
     async def _sort_out(self, batch: Sequence[Message]) -> _SortedOut:
         """Decode and admit; a project that is not known is looked for once more, in the table as it is now."""
-        found = _SortedOut({}, [])
+        found = _SortedOut({}, [], [])
         decoded: list[tuple[Message, ReviewTask]] = []
         for message in batch:
             try:
@@ -155,42 +152,45 @@ class TaskIntake:
                 found.refused.append((message, error))
         return found
 
-    async def _insert(self, connection: Connection, partition: int, found: _SortedOut) -> None:
-        """Insert what is new; what is there already is a repetition, or a conflict and refused."""
+    async def _insert(self, connection: Connection, partition: int, found: _SortedOut) -> int:
+        """Insert what is new, and let what is there already come again; how many labels that publishes anew."""
         await connection.execute(_JOIN_BY_HASH)
         rows = [_row(message, task) for message, task in found.tasks.values()]
         inserted = {
             (row["project"], row["record_id"])
             for row in await connection.fetch(_INSERT_TASKS, partition, *map(list, zip(*rows, strict=True)))
         }
-        repeated = [key for key in found.tasks if (key.project, key.record_id) not in inserted]
-        if repeated:
-            known = await connection.fetch(
-                _KNOWN_CONTENT, [key.project for key in repeated], [key.record_id for key in repeated]
-            )
-            for row in known:
-                key = RecordKey(project=row["project"], record_id=row["record_id"])
-                message, task = found.tasks[key]
-                if task.record.content_hash != row["content_hash"]:
-                    found.refused.append((message, conflicting(task)))
-        if inserted:
-            counts = Counter(project for project, _ in inserted)
+        called = Counter(project for project, _ in inserted)
+        arrivals = [each for key, each in found.tasks.items() if (key.project, key.record_id) not in inserted]
+        arrivals += found.again
+        published = 0
+        if arrivals:
+            intake = self._intake
+            again = await take_again(connection, arrivals, projects=intake.projects, labels_topic=intake.labels_topic)
+            found.refused.extend(again.refused)
+            called.update(again.called)
+            published = again.labels
+        if called:
             channel = ready_channel(self._database.schema)
-            await connection.execute(_NOTIFY, channel, list(counts.keys()), list(counts.values()))
+            await connection.execute(_NOTIFY, channel, list(called.keys()), list(called.values()))
+        return published
 
 
 @dataclass(frozen=True, slots=True)
 class _SortedOut:
-    """A batch taken apart: each task once, and the messages that become dead letters."""
+    """A batch taken apart: the first task of each record, those that follow, and the messages that become dead letters."""
 
     tasks: dict[RecordKey, tuple[Message, ReviewTask]]
+    again: list[tuple[Message, ReviewTask]]
     refused: list[tuple[Message, InvalidMessageError]]
 
     def add(self, message: Message, task: ReviewTask) -> None:
-        """Take a task in; one that repeats an earlier one of this batch adds nothing, or is refused."""
+        """Take a task in; one about a record that is in this batch already comes again, or is refused."""
         _, first = self.tasks.setdefault(task.key, (message, task))
         if first.record.content_hash != task.record.content_hash:
             raise conflicting(task)
+        if first is not task:
+            self.again.append((message, task))
 
 
 def _row(message: Message, task: ReviewTask) -> tuple[Any, ...]:

@@ -16,31 +16,39 @@ SELECT
     state = 1 AND lease_owner = $1 AND lease_until > clock_timestamp() AS held,
     state = 1 AND lease_owner <> $1 AND lease_until > clock_timestamp() AS held_by_another,
     needed_votes > 1 AS is_vote,
-    needed_votes > 1 OR annotation.revision IS NOT DISTINCT FROM task.revision AS is_current
+    annotation.fencing_token >= asked_from
+        AND (needed_votes > 1 OR annotation.revision IS NOT DISTINCT FROM task.revision - repeats) AS is_current
 FROM annotation JOIN task USING (ticket)
 WHERE annotator = $1 AND annotation_id = $2
 """
 
-# The delete waits for a publisher that is numbering this very row, and then lets it go: what has a number is out.
+# The delete waits for a publisher that is numbering this very row, and then lets it go: what has a number is out. Of a record whose
+# label was published again meanwhile, those that are not out yet are all withdrawn: the answer makes them all.
+_WITHDRAWN = """
+    DELETE FROM outbox USING retracted
+    WHERE outbox.outbox_no >= retracted.{first} AND publish_seq IS NULL
+        AND outbox.outbox_no <= CASE WHEN repeats = 0 THEN retracted.{first} ELSE 9223372036854775807 END
+        AND outbox.key = retracted.key
+    RETURNING 1
+"""
 _TAKE_BACK = (
     """
 WITH locked AS MATERIALIZED (
-    SELECT ticket, fencing_token, revision FROM task
+    SELECT ticket, fencing_token, revision, repeats, convert_to(project || '/' || record_id, 'UTF8') AS key FROM task
     WHERE ticket = $3 AND state = 2 AND fencing_token = $4
     FOR UPDATE
 ), retracted AS (
     UPDATE annotation SET retracted_at = clock_timestamp(), undone_under = locked.fencing_token + 1
     FROM locked
     WHERE annotator = $1 AND annotation_id = $2 AND annotation.ticket = locked.ticket
-        AND annotation.revision = locked.revision AND undone_under IS NULL
-    RETURNING annotation.ticket, outbox_no
-), withdrawn AS (
-    DELETE FROM outbox USING retracted
-    WHERE outbox.outbox_no = retracted.outbox_no AND publish_seq IS NULL
-    RETURNING 1
+        AND annotation.revision = locked.revision - locked.repeats AND undone_under IS NULL
+    RETURNING annotation.ticket, outbox_no, repeats, key
+), withdrawn AS ("""
+    + _WITHDRAWN.format(first="outbox_no")
+    + """
 ), leased AS (
     UPDATE task SET
-        state = 1, votes = votes - 1, revision = revision - (SELECT count(*) FROM withdrawn)::integer,
+        state = 1, votes = votes - 1, revision = revision - (SELECT count(*) FROM withdrawn)::integer, repeats = 0,
         fencing_token = fencing_token + 1, lease_owner = $1,
         leased_at = clock_timestamp(), lease_until = clock_timestamp() + $5::interval
     WHERE ticket = ANY (ARRAY (SELECT ticket FROM retracted))
@@ -56,7 +64,7 @@ SELECT ticket, fencing_token, lease_until, message
 _TAKE_BACK_VOTE = (
     """
 WITH locked AS MATERIALIZED (
-    SELECT ticket, fencing_token, label_no FROM task
+    SELECT ticket, fencing_token, label_no, repeats, convert_to(project || '/' || record_id, 'UTF8') AS key FROM task
     WHERE ticket = $3 AND fencing_token = $4 AND array_position(voters, $1) IS NOT NULL
         AND (state IN (2, 3) OR lease_until <= clock_timestamp())
     FOR UPDATE
@@ -65,14 +73,14 @@ WITH locked AS MATERIALIZED (
     FROM locked
     WHERE annotator = $1 AND annotation_id = $2 AND annotation.ticket = locked.ticket
         AND status = 1 AND undone_under IS NULL
-    RETURNING annotation.ticket, label_no
-), withdrawn AS (
-    DELETE FROM outbox USING retracted
-    WHERE outbox.outbox_no = label_no AND publish_seq IS NULL
-    RETURNING 1
+    RETURNING annotation.ticket, label_no, repeats, key
+), withdrawn AS ("""
+    + _WITHDRAWN.format(first="label_no")
+    + """
 ), leased AS (
     UPDATE task SET
         state = 1, votes = votes - 1, revision = revision - (SELECT count(*) FROM withdrawn)::integer, label_no = NULL,
+        repeats = 0,
         voters = array_remove(voters, $1),
         voted_classes = voted_classes[:array_position(voters, $1) - 1] || voted_classes[array_position(voters, $1) + 1:],
         fencing_token = fencing_token + 1, lease_owner = $1,
