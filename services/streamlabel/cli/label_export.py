@@ -72,9 +72,9 @@ class Choice:
     def _why_not(self, label: Label, known: Trust | None) -> str | None:
         if self.training and label.decision.purpose is Purpose.CALIBRATE:
             return "of the calibration lane"
-        if not self.confirmed or known in (None, Trust.HUMAN, Trust.CONFIRMED):
+        if not self.confirmed or known is None or known in (Trust.HUMAN, Trust.CONFIRMED):
             return None
-        return known.value
+        return str(known.value)
 
 
 async def export(

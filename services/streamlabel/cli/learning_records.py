@@ -65,10 +65,17 @@ class LearningRecords:
         found: Mapping[str, int] | None = (await self._json("books", project=project))["gates"]
         return found
 
-    async def audits(self, project: str, begin: datetime, end: datetime) -> Sequence[Mapping[str, Any]]:
-        """Calibration records that were decided from `begin` on and before `end`, both in whole milliseconds."""
-        given = await self._json("audits", project=project, from_ms=to_ms(begin), to_ms=to_ms(end))
-        return list(given["audits"])
+    async def audits(self, project: str, begin: datetime, end: datetime) -> AsyncIterator[Mapping[str, Any]]:
+        """Calibration records that were decided from `begin` on and before `end`, both in whole milliseconds, in order."""
+        query: dict[str, str | int] = {"project": project, "from_ms": to_ms(begin), "to_ms": to_ms(end)}
+        while True:
+            page = await self._json("audits", **query)
+            for each in page["audits"]:
+                yield each
+            after = page.get("next")
+            if after is None or after == query.get("after"):
+                return
+            query["after"] = after
 
     async def gate(self, project: str, number: int) -> PublishedGate | None:
         """A gate as it was published first, whatever it was renewed to; None where none has this number."""

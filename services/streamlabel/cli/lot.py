@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,21 +15,27 @@ from streamlabel.cli.connection import Connection, DataDirOption, KafkaOption, T
 from streamlabel.cli.label_export import all_revisions
 from streamlabel.cli.learning_records import LearningRecords, learning_records
 from streamlabel.cli.lot_certificate import Certificate, certificate, document
-from streamlabel.cli.lot_evidence import Lot, gates_of_audits, gather_lot
-from streamlabel.cli.lot_labels import Books, LabelsOfLot
+from streamlabel.cli.lot_check import check
+from streamlabel.cli.lot_facts import audited, books_of, turn
 from streamlabel.cli.lot_page import page
 from streamlabel.cli.moments import parse_moment, told
 from streamlabel.cli.output_files import save_json, save_page
 from streamlabel.core.control import Gate, gate_number
 from streamlabel.errors import ConfigurationError
+from streamlabel.gate.chain import ChainedTransition
+from streamlabel.gate.lot_books import Books
+from streamlabel.gate.lot_closings import closings
+from streamlabel.gate.lot_evidence import GATE_GONE, Lot, gates_of_audits, gather_lot
+from streamlabel.gate.lot_labels import LabelsOfLot
 from streamlabel.wire.flow import LABELS
 
 _TIME = "2026-03-01, or 2026-03-01T12:30:00Z; UTC unless it says otherwise."
 
 
 def add_to(certify: typer.Typer) -> None:
-    """Adds `lot`."""
+    """Adds `lot` and `check`."""
     certify.command("lot")(lot)
+    certify.command("check")(check)
 
 
 def lot(
@@ -54,7 +60,8 @@ def lot(
     The audit is the calibration lane: records that a secret coin drew from the same stream, whatever the model said, and that
     people labelled without seeing its answer. Those that would have passed say how many of the labels beside them are wrong;
     one that nobody answered in time counts as wrong. Nothing is assumed but that the coin was secret. The certificate names
-    every audited record, every gate and the last link of the chain of transitions (`streamlabel gate verify --contains`).
+    every audited record, every gate and the last link of the chain of transitions (`streamlabel gate verify --contains`);
+    `streamlabel certify check` finds out whether a word of it was changed.
 
     Examples:
 
@@ -82,7 +89,7 @@ def _stretch(begin: str, end: str) -> tuple[datetime, datetime]:
             moment = parse_moment(text)
         except ValueError as error:
             raise ConfigurationError(f"{name}: {error}") from error
-        moments.append(moment.replace(microsecond=moment.microsecond // 1000 * 1000))
+        moments.append(_whole_ms(moment))
     if moments[0] >= moments[1]:
         raise ConfigurationError(f"--from {told(moments[0])} must lie before --to {told(moments[1])}")
     return moments[0], moments[1]
@@ -91,40 +98,53 @@ def _stretch(begin: str, end: str) -> tuple[datetime, datetime]:
 async def _certify(
     connection: Connection, project: str, stretch: tuple[datetime, datetime], delta: float
 ) -> Certificate:
-    begin, end = stretch
+    (begin, end), now = stretch, datetime.now(UTC)
     async with learning_records(connection.learning_url) as learning:
-        books = await _books(learning, project, end)
+        books = await _books(learning, project, end, now)
         labels = await _labels(connection, project, stretch, books)
-        audits = await learning.audits(project, begin, end)
+        audits = [audited(each) async for each in learning.audits(project, begin, end)]
         gates = await _gates(learning, project, labels.gate_ids() | gates_of_audits(project, audits))
         found = gather_lot(project, labels, audits, gates, books)
         if not found.standing:
-            raise _nothing(project, begin, end, found)
-        transitions = await learning.transitions(project)
-    return certificate(
-        project, begin, end, delta, found, transitions[0] if transitions else None, issued_at=datetime.now(UTC)
-    )
+            raise nothing_to_certify(project, begin, end, found)
+        links: Sequence[ChainedTransition] = [each async for each in learning.chain() if each.project == project]
+    closed = closings(map(turn, links), begin, end)
+    latest = links[-1] if links else None
+    return certificate(project, begin, end, delta, found, transition=latest, closed=closed, issued_at=now)
 
 
-async def _books(learning: LearningRecords, project: str, end: datetime) -> Books:
+async def _books(learning: LearningRecords, project: str, end: datetime, now: datetime) -> Books:
     """All books of the project; raises ConfigurationError where the audit of the stretch is not complete yet."""
-    books = Books.told(project, await learning.books(project))
+    books = books_of(project, await learning.books(project))
     still = [each for each in books.all if not each.ended]
     if not books.all or still:
         # Says also whether there is such a project.
         point = (await learning.project(project))["point"] or {}
         confirmed = still[-1].confirmed_until if still else None
         if confirmed is None or end > confirmed:
-            raise _incomplete(project, confirmed, point.get("unanswered", 0))
+            raise incomplete(project, end, now, confirmed, point.get("unanswered", 0))
+    elif end > now:
+        raise ConfigurationError(f"{_in_the_future(end, now)}; say --to {told(_whole_ms(now))}")
     return books
 
 
-def _incomplete(project: str, confirmed: datetime | None, unanswered: int) -> ConfigurationError:
+def incomplete(
+    project: str, end: datetime, now: datetime, confirmed: datetime | None, unanswered: int
+) -> ConfigurationError:
+    """What to say of a stretch that ends later than the audit is complete (`confirmed`; None: nowhere), with the way out."""
     until = "not even begun" if confirmed is None else f"complete up to {told(confirmed)} only"
+    waits = "record waits" if unanswered == 1 else "records wait"
+    why = f"the audit of {project} is {until}: {unanswered:,} calibration {waits} for people"
     way_out = "certify later" if confirmed is None else f"say --to {told(confirmed)}, or certify later"
-    return ConfigurationError(
-        f"the audit of {project} is {until}: {unanswered:,} calibration records wait for people; {way_out}"
-    )
+    return ConfigurationError(f"{f'{_in_the_future(end, now)}, and ' if end > now else ''}{why}; {way_out}")
+
+
+def _in_the_future(end: datetime, now: datetime) -> str:
+    return f"--to {told(end)} lies in the future (it is {told(_whole_ms(now))} now), and only what is past can be certified"
+
+
+def _whole_ms(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 async def _labels(
@@ -149,9 +169,16 @@ async def _gates(learning: LearningRecords, project: str, gate_ids: Iterable[str
     return found
 
 
-def _nothing(project: str, begin: datetime, end: datetime, found: Lot) -> ConfigurationError:
+def nothing_to_certify(project: str, begin: datetime, end: datetime, found: Lot) -> ConfigurationError:
+    """What to say of a stretch in which no label is covered, with the way out."""
     why = "; ".join(f"{count:,} were {reason}" for reason, count in found.not_covered.items())
+    way_out = "`streamlabel labels export` shows when labels were set"
+    if found.not_covered.get(GATE_GONE):
+        way_out = (
+            "the evidence about them cannot be told any more: learning keeps a gate for STREAMLABEL_LEARNING_HISTORY_DAYS (30) after "
+            "the next one; choose a later stretch, certify within that time, or set it higher"
+        )
     return ConfigurationError(
-        f"there is nothing to certify: no label of {project} that stands was set by the model under a gate from {told(begin)} "
-        f"to {told(end)}{f' ({why})' if why else ''}; `streamlabel labels export` shows when labels were set"
+        f"there is nothing to certify: no label of {project} that stands was set by the model under a gate that is kept, from "
+        f"{told(begin)} to {told(end)}{f' ({why})' if why else ''}; {way_out}"
     )

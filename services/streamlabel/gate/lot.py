@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from scipy import stats
 
@@ -37,12 +37,24 @@ class LotCertificate:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stratum:
     """A part of a lot whose records were audited with one probability: `labels` of the model stand beside `audited` records,
-    of which `found` were wrong."""
+    of which `found` were wrong, `unanswered` of them only because nobody answered."""
 
     lane_rate: float
     labels: int
     audited: int
     found: int
+    unanswered: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Widening:
+    """What a bound owes to what: `wrong_if_answered` is what it would be, had those whom nobody answered been right,
+    `wrong_if_faultless` what it would be, had all that were drawn been right; `never_audited` labels lie in strata in which
+    nobody looked, and each of them counts as wrong."""
+
+    wrong_if_answered: int
+    wrong_if_faultless: int
+    never_audited: int
 
 
 def certify_lot(size: int, audited: int, found: int, delta: float) -> LotCertificate:
@@ -68,9 +80,28 @@ def certify_lot(size: int, audited: int, found: int, delta: float) -> LotCertifi
 
 
 def certify_strata(strata: Sequence[Stratum], delta: float) -> list[LotCertificate]:
-    """A certificate of each stratum, with an even part of `delta`: all of them hold together with probability 1 - delta.
+    """A certificate of each stratum, with a part of `delta`: all of them hold together with probability 1 - delta.
 
     So the sum of their `wrong_at_most` bounds what is wrong in the whole. The strata must be told apart by what was known before
-    the coins fell. Raises ValueError for impossible counts.
+    the coins fell. Those in which somebody looked share delta evenly: given how many records were drawn of each, which ones were is
+    still even chance, so delta may be shared by these numbers. Where nobody looked all may be wrong, which needs no part of it: there
+    `delta` stands whole, and risks nothing. Raises ValueError for impossible counts.
     """
-    return [certify_lot(each.labels + each.audited, each.audited, each.found, delta / len(strata)) for each in strata]
+    part = delta / max(1, sum(each.audited > 0 for each in strata))
+    return [
+        certify_lot(each.labels + each.audited, each.audited, each.found, part if each.audited else delta)
+        for each in strata
+    ]
+
+
+def widening(strata: Sequence[Stratum], delta: float) -> Widening:
+    """Why the bound of `certify_strata` is no smaller."""
+
+    def bound(made: Iterable[Stratum]) -> int:
+        return sum(each.wrong_at_most for each in certify_strata(list(made), delta))
+
+    return Widening(
+        wrong_if_answered=bound(replace(each, found=each.found - each.unanswered) for each in strata),
+        wrong_if_faultless=bound(replace(each, found=0) for each in strata),
+        never_audited=sum(each.labels for each in strata if not each.audited),
+    )

@@ -38,6 +38,7 @@ pytestmark = pytest.mark.integration
 
 PROJECT = text_project("mail", policy=CertifiedPolicy(alpha=0.2, delta=0.2))
 HOUR_S = 3600
+_INSERT_GATE = "INSERT INTO learning.gate VALUES ($1, $2, $3, $4, $5)"
 _BATCH = 100
 
 
@@ -224,6 +225,7 @@ async def a_lot_is_certified_by_what_stands_on_the_topics(scene: Scene, tmp_path
     stream, lot = scene.stream, ("certify", "lot", "--project", "mail", "--from", "2020-01-01")
     ran = await scene.run(*lot, "--to", "2099-01-01")
     assert ran.code == 78
+    assert "--to 2099-01-01T00:00:00Z lies in the future" in ran.err
     way_out = ran.err[ran.err.index("say --to ") :].split()[2].rstrip(",")
     files = ("--json", str(tmp_path / "lot.json"), "--html", str(tmp_path / "lot.html"))
     ran = await scene.run(*lot, "--to", way_out, *files)
@@ -241,9 +243,40 @@ async def a_lot_is_certified_by_what_stands_on_the_topics(scene: Scene, tmp_path
     assert {each["lane_rate"] for each in found["strata"]} <= {0.05, 0.15, 0.5}
     assert found["evidence"]["transition"]["digest"] == digest
     assert found["sha256"] == hashlib.sha256(canonical(found)).hexdigest()
+    assert found["labelled_by"] == [{"model_name": "m", "model_version": 1, "alpha": 0.2}]
+    assert (found["suspects"], found["audits_left_out"]) == (0, 0)
+    assert found["closed"][0]["state"] == "cold", "until there was evidence"
+    assert "The gate was closed in this stretch" in ran.out
     page = (tmp_path / "lot.html").read_text()
     assert found["statement"] in page
     assert found["sha256"] in page
+    ran = await scene.run("certify", "check", str(tmp_path / "lot.json"), "--sha256", found["sha256"])
+    assert (ran.code, ran.out[:5], digest in ran.out) == (0, "whole", True)
+    await gates_that_are_gone_audit_nothing(scene, (*lot, "--to", way_out, "--json", "-"), found)
+
+
+async def gates_that_are_gone_audit_nothing(scene: Scene, command: Sequence[str], found: Mapping[str, Any]) -> None:
+    """As after STREAMLABEL_LEARNING_HISTORY_DAYS."""
+    connection = await asyncpg.connect(scene.database)
+    kept = await connection.fetch("SELECT * FROM learning.gate ORDER BY gate_number")
+    try:
+        await connection.execute("DELETE FROM learning.gate")
+        ran = await scene.run(*command)
+        assert ran.code == 78
+        assert "the evidence about them cannot be told any more" in ran.err
+        number = max(int(each.removeprefix("mail/")) for each in found["evidence"]["gates"])
+        last = [row for row in kept if row["gate_number"] == number]
+        await connection.executemany(_INSERT_GATE, last)
+        ran = await scene.run(*command)
+        by_last = [each for each in scene.stream.model_labels.values() if each.decision.gate_id == f"mail/{number}"]
+        if by_last:
+            some = json.loads(ran.out)
+            assert some["labels"] == len(by_last)
+            assert some["audits_left_out"] == found["audited"] - some["audited"]
+            assert sum(some["not_covered"].values()) == found["labels"] - len(by_last)
+        await connection.executemany(_INSERT_GATE, [row for row in kept if row["gate_number"] != number])
+    finally:
+        await connection.close()
 
 
 async def a_touched_decision_is_found(scene: Scene) -> None:

@@ -92,7 +92,7 @@ async def test_a_record_is_audited_once_for_each_time_it_is_drawn(postgres_datab
         await shelf.keep([ended, Page(subject=other, began=True, vouched=vouched[1], audits=[drawn("a", 5)])], [])
         records = GateRecords(database)
         begin = datetime.fromtimestamp(AT_MS / 1000, UTC)
-        found = await records.audits("mail", begin, begin + timedelta(seconds=1))
+        found = await records.audits("mail", begin, begin + timedelta(seconds=1), None, 100)
         audits = sorted(found, key=lambda each: (each["record_id"], each["gate_number"], each["decided_at"]))
         [first, second] = await records.books("mail")
         assert [(each["record_id"], each["book_no"], each["gate_number"]) for each in audits] == [

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from streamlabel.gate.chain import ChainedTransition
+from streamlabel.gate.policy import GatePolicy
 from streamlabel.runtime.postgres.database import Database
 from streamlabel.wire.gates import join_gate
 
@@ -38,7 +39,7 @@ WHERE project = $1 ORDER BY transition_no DESC LIMIT $2
 _BOOKS = """
 SELECT
     book_no, model_name, model_version, taxonomy_version, alpha, delta, double_blind_share, first_gate,
-    began_at, ended_at, confirmed_until, latest.facts
+    began_at, ended_at, confirmed_until, suspects, latest.facts
 FROM book LEFT JOIN LATERAL (
     SELECT facts FROM point WHERE point.project = book.project AND ended_at IS NULL ORDER BY at DESC LIMIT 1
 ) AS latest ON true
@@ -47,12 +48,20 @@ WHERE project = $1 ORDER BY book_no
 _KEPT_GATES = "SELECT min(gate_number) AS first, max(gate_number) AS last FROM gate WHERE project = $1"
 _AUDITS = """
 SELECT book_no, record_id, gate_number, model_version, decided_at, lane_rate, predicted, answer, passable FROM audit
-WHERE project = $1 AND decided_at >= $2 AND decided_at < $3 ORDER BY decided_at, record_id, book_no
+WHERE project = $1 AND decided_at >= $2 AND decided_at < $3
+ORDER BY decided_at, book_no, gate_number, record_id LIMIT $4
 """
+_AUDITS_AFTER = _AUDITS.replace(
+    "ORDER BY", "AND (decided_at, book_no, gate_number, record_id) > ($5, $6, $7, $8) ORDER BY"
+)
 _GATE = """
 SELECT gate.message, scorer.message AS scorer FROM gate JOIN scorer ON scorer.digest = gate.scorer_digest
 WHERE project = $1 AND gate_number = $2
 """
+
+
+# Where a calibration record stands among all: when it was decided, its book, the gate that drew it, and its id.
+AuditPlace = tuple[datetime, int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ class GateRecords:
     database: Database
 
     async def projects(self) -> Sequence[dict[str, Any]]:
-        """Each certified project with the latest point of its gate (None before the first)."""
+        """Each certified project with the latest point of its gate (None before the first), and at which evidence it is revoked."""
         return [
             {
                 "project": row["project"],
@@ -72,6 +81,7 @@ class GateRecords:
                 "alpha": row["alpha"],
                 "delta": row["delta"],
                 "double_blind_share": row["double_blind_share"],
+                "alarm_limit": GatePolicy(alpha=row["alpha"], delta=row["delta"]).alarm_limit,
                 "began_at_ms": _ms(row["began_at"]),
                 "point": None if row["facts"] is None else json.loads(row["facts"]),
             }
@@ -91,7 +101,8 @@ class GateRecords:
         return [_link(row) for row in await self.database.fetch(_CHAIN, after, most)]
 
     async def books(self, project: str) -> Sequence[dict[str, Any]]:
-        """Every book that was ever kept for a project, in order: which gates rest on it, and how far it confirmed their labels."""
+        """Every book that was ever kept for a project, in order: which gates rest on it, how far it confirmed their labels, and which
+        of them are suspect."""
         return [
             {
                 "book_no": row["book_no"],
@@ -108,6 +119,9 @@ class GateRecords:
                 "confirmed_until_ms": _ms(row["confirmed_until"])
                 if row["facts"] is None
                 else json.loads(row["facts"])["confirmed_until_ms"] or None,
+                "suspects": [
+                    {"from_ms": from_ms, "until_ms": until_ms} for from_ms, until_ms in json.loads(row["suspects"])
+                ],
             }
             for row in await self.database.fetch(_BOOKS, project)
         ]
@@ -117,12 +131,14 @@ class GateRecords:
         [row] = await self.database.fetch(_KEPT_GATES, project)
         return None if row["last"] is None else {"first": row["first"], "last": row["last"]}
 
-    async def audits(self, project: str, begin: datetime, end: datetime) -> Sequence[dict[str, Any]]:
-        """Calibration records that were decided from `begin` on and before `end`, as they became evidence."""
-        return [
-            dict(row) | {"decided_at": row["decided_at"].isoformat()}
-            for row in await self.database.fetch(_AUDITS, project, begin, end)
-        ]
+    async def audits(
+        self, project: str, begin: datetime, end: datetime, after: AuditPlace | None, most: int
+    ) -> Sequence[dict[str, Any]]:
+        """Calibration records that were decided from `begin` on and before `end`, as they became evidence, in order; `most` of them at
+        most, from the one that follows `after` on."""
+        if after is None:
+            return [dict(row) for row in await self.database.fetch(_AUDITS, project, begin, end, most)]
+        return [dict(row) for row in await self.database.fetch(_AUDITS_AFTER, project, begin, end, most, *after)]
 
     async def gate(self, project: str, number: int) -> bytes | None:
         """A gate as it was published, but for its times; None where there was none of that number."""

@@ -5,7 +5,9 @@ GET /gate/api/course?project=P[&since_ms=N]            points of its course, for
 GET /gate/api/transitions?project=P                    the latest transitions, latest first
 GET /gate/api/chain?after=N                            transitions of all projects in order, to be verified
 GET /gate/api/books?project=P                          every book that was kept of it, and which of its gates are kept
-GET /gate/api/audits?project=P&from_ms=N&to_ms=N       calibration records as they became evidence
+GET /gate/api/audits?project=P&from_ms=N&to_ms=N[&after=PLACE]
+                                                       calibration records as they became evidence, the next thousand; `next` is the
+                                                       PLACE after which there may be more, null at the end
 GET /gate/api/gates?project=P&number=N                 a gate as it was published (protobuf)
 
 Asked under a name that is not listed, or from the page of another site, none of them answers (403).
@@ -23,13 +25,14 @@ from aiohttp import web
 
 from streamlabel.errors import TransientError
 from streamlabel.gate.chain import ChainedTransition
-from streamlabel.learning.adapters.postgres.records_of_gates import GateRecords
+from streamlabel.learning.adapters.postgres.records_of_gates import AuditPlace, GateRecords
 from streamlabel.runtime.http import error_response
 from streamlabel.runtime.web.visitors import Visitors
 
 _COURSE_POINTS = 400
 _TRANSITIONS = 200
 _CHAIN = 1_000
+_AUDITS = 1_000
 _LATEST_MS = 253_402_300_799_000
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -79,7 +82,14 @@ class _Answers:
     async def audits(self, request: web.Request) -> web.StreamResponse:
         project = _project(request)
         begin, end = _moment(request, "from_ms", 0), _moment(request, "to_ms", _LATEST_MS)
-        return _json({"project": project, "audits": await self.records.audits(project, begin, end)})
+        after = _audit_place(request.query["after"]) if "after" in request.query else None
+        found = await self.records.audits(project, begin, end, after, _AUDITS)
+        body = {
+            "project": project,
+            "audits": [each | {"decided_at": each["decided_at"].isoformat()} for each in found],
+            "next": _told_place(found[-1]) if len(found) == _AUDITS else None,
+        }
+        return _json(body)
 
     async def gate(self, request: web.Request) -> web.StreamResponse:
         project, number = _project(request), _number(request, "number", 0)
@@ -133,6 +143,26 @@ def _number(request: web.Request, name: str, default: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 18):
         raise ValueError(f"{name} must be a whole number, not {text[:40]!r}")
     return int(text)
+
+
+def _told_place(audit: dict[str, Any]) -> str:
+    # The record's id comes last: it may hold anything.
+    return f"{audit['decided_at'].isoformat()},{audit['book_no']},{audit['gate_number']},{audit['record_id']}"
+
+
+def _audit_place(text: str) -> AuditPlace:
+    try:
+        decided_at, book, gate, record_id = text.split(",", 3)
+        moment = datetime.fromisoformat(decided_at)
+        if (
+            moment.tzinfo is None
+            or not (book.isdecimal() and gate.isdecimal() and max(len(book), len(gate)) <= 18)
+            or "\0" in record_id
+        ):
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"after must be a place that an answer gave as `next`, not {text[:80]!r}") from None
+    return moment, int(book), int(gate), record_id
 
 
 def _moment(request: web.Request, name: str, default: int) -> datetime:

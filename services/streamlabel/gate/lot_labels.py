@@ -3,65 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from streamlabel.cli.moments import from_ms
-from streamlabel.core.control import gate_number
 from streamlabel.core.decision import Purpose, Route
 from streamlabel.core.label import Label, LabelSource
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
-    """The evidence about one model version under one taxonomy and promise: gates from number `first_gate` on rest on it, up to the
-    first of the next book. The calibration records drawn by them are complete before `confirmed_until` (None: nowhere).
-    """
-
-    number: int
-    first_gate: int
-    confirmed_until: datetime | None
-    ended: bool = False
-
-    def covers(self, moment: datetime) -> bool:
-        """Whether the audit of that moment is complete."""
-        return self.confirmed_until is not None and moment < self.confirmed_until
-
-
-class Books:
-    """All books of a project, as learning tells of them."""
-
-    def __init__(self, project: str, books: Iterable[Book]) -> None:
-        self._project = project
-        self.all = sorted(books, key=lambda each: each.number)
-
-    @classmethod
-    def told(cls, project: str, facts: Iterable[Mapping[str, Any]]) -> Books:
-        """Out of the answer of learning. A book none of whose gates is known says nothing of any label."""
-        return cls(
-            project,
-            (
-                Book(
-                    number=each["book_no"],
-                    first_gate=each["first_gate"],
-                    confirmed_until=from_ms(each["confirmed_until_ms"]) if each["confirmed_until_ms"] else None,
-                    ended=each["ended_at_ms"] is not None,
-                )
-                for each in facts
-                if each["first_gate"] is not None
-            ),
-        )
-
-    def by_gate(self, number: int) -> Book | None:
-        """The book on which the gate of that number rested; None where nobody knows."""
-        return next((each for each in reversed(self.all) if each.first_gate <= number), None)
-
-    def of(self, label: Label) -> Book | None:
-        """The book on which the gate rested by which the label, or its task, came about."""
-        number = gate_number(self._project, label.decision.gate_id)
-        return None if number is None else self.by_gate(number)
+from streamlabel.gate.lot_books import Books
 
 
 @dataclass(slots=True)

@@ -1,0 +1,78 @@
+"""What learning tells over HTTP, asked as a command asks: whole where it comes in pages, and precise where it is asked wrongly."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import aiohttp
+import pytest
+
+from streamlabel.cli.learning_records import learning_records
+from streamlabel.cli.lot_facts import books_of
+from streamlabel.core.control import Suspects
+from streamlabel.learning.ports import Page
+from streamlabel.learning.rules.standing import Audit
+from streamlabel.learning.rules.suspicions import Suspicion, Vouched
+from support.gate_page import gate_host, subject
+
+pytestmark = pytest.mark.integration
+
+AT_MS = 1_772_366_400_000
+MAIL = subject("mail")
+
+
+def drawn(row: int) -> Audit:
+    """One of several that were decided in the same millisecond, and drawn by one gate or the next."""
+    return Audit(
+        record_id=f"r{row},1,{row % 7}",
+        place=row,
+        at_ms=AT_MS + row // 700,
+        rate=0.25,
+        predicted=0,
+        answer=0,
+        passable=True,
+        gate=1 + row % 2,
+    )
+
+
+def moment(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+@pytest.mark.parametrize("count", [0, 1_000, 2_345])
+async def test_audits_come_in_pages_and_a_command_reads_them_all(postgres_database: str, count: int) -> None:
+    async with gate_host(postgres_database) as host:
+        await host.shelf.keep([Page(subject=MAIL, began=True, audits=[drawn(row) for row in range(count)])], [])
+        async with learning_records(host.url) as learning:
+            found = [each async for each in learning.audits("mail", moment(AT_MS), moment(AT_MS + 3))]
+            some = [each async for each in learning.audits("mail", moment(AT_MS + 1), moment(AT_MS + 2))]
+        wanted = sorted((row // 700, 1 + row % 2, f"r{row},1,{row % 7}") for row in range(min(count, 2_100)))
+        told = [(each["decided_at"], each["gate_number"], each["record_id"]) for each in found]
+        assert [(gate, record_id) for _, gate, record_id in told] == [
+            (gate, record_id) for _, gate, record_id in wanted
+        ]
+        assert told == sorted(told)
+        assert len(some) == min(700, max(0, count - 700))
+        async with aiohttp.ClientSession() as session, session.get(f"{host.url}/api/audits?project=mail") as answer:
+            page = await answer.json()
+            assert len(page["audits"]) == min(count, 1_000)
+            assert (page["next"] is None) == (count < 1_000)
+
+
+@pytest.mark.parametrize(
+    "after", ["", "x", "2026-03-01,1,1,r", "2026-03-01T00:00:00+00:00,1,-1,r", "2026-03-01T00:00:00+00:00,1,1,%00"]
+)
+async def test_a_place_that_no_answer_gave_is_refused(postgres_database: str, after: str) -> None:
+    async with gate_host(postgres_database) as host, aiohttp.ClientSession() as session:
+        url = f"{host.url}/api/audits?project=mail&after={after.replace('+', '%2B')}"
+        async with session.get(url) as answer:
+            assert (answer.status, "that an answer gave as `next`" in await answer.text()) == (400, True)
+
+
+async def test_books_tell_which_labels_are_suspect(postgres_database: str) -> None:
+    doubts = (Suspicion(AT_MS, AT_MS + 5), Suspicion(AT_MS + 9))
+    async with gate_host(postgres_database) as host:
+        await host.shelf.keep([Page(subject=MAIL, began=True, vouched=Vouched(first_gate=1, suspicions=doubts))], [])
+        async with learning_records(host.url) as learning:
+            [book] = books_of("mail", await learning.books("mail")).all
+    assert book.suspects == (Suspects(moment(AT_MS), moment(AT_MS + 5)), Suspects(moment(AT_MS + 9)))
