@@ -107,17 +107,17 @@ def _facts(made: Certificate) -> Iterator[str]:
 def _audit(made: Certificate) -> Iterator[str]:
     """The strata, and why the bound is no smaller."""
     yield _table(
-        ("", "share drawn", "labels", "audited", "found wrong", "of them unanswered", "part of delta", "wrong at most"),
+        ("line", "share drawn", "labels", "wrong at most", "audited", "found wrong", "of them unanswered", "part of delta"),
         (
             (
                 f'<b class="key-{letter}">{letter}</b>' if letter else "",
                 f"{stratum.lane_rate:.1%}",
                 f"{stratum.labels:,}",
+                f"{part.wrong_at_most:,}",
                 f"{stratum.audited:,}",
                 f"{stratum.found:,}",
                 f"{stratum.unanswered:,}",
                 f"{part.delta:.4g}" if stratum.audited else "–",
-                f"{part.wrong_at_most:,}",
             )
             for letter, stratum, part in lettered(made.lot.strata, made.parts)
         ),
@@ -153,7 +153,8 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Cells are HTML."""
     head = "".join(f"<th>{escape(each)}</th>" for each in headings)
     lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+    frame = '<div class="wide" tabindex="0" role="region" aria-label="The audit, line by line">'
+    return f"{frame}<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>"
 
 
 def _list(points: Iterable[str]) -> str:

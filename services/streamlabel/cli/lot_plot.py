@@ -10,7 +10,7 @@ from streamlabel.gate.lot import LotCertificate, Stratum
 
 # Room for letters as large as a phone needs them: there the picture is half as wide as it is here.
 _WIDTH, _HEIGHT = 640, 330
-_LEFT, _RIGHT, _TOP, _BOTTOM = 66, 26, 44, 66
+_LEFT, _RIGHT, _TOP, _BOTTOM = 78, 36, 44, 66
 _STEPS = 120
 _AHEAD = 2.5
 _MOST_TICKS = 5
