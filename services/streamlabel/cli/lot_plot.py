@@ -9,8 +9,8 @@ from html import escape
 from streamlabel.gate.lot import LotCertificate, Stratum
 
 # Room for letters as large as a phone needs them: there the picture is half as wide as it is here.
-_WIDTH, _HEIGHT = 640, 330
-_LEFT, _RIGHT, _TOP, _BOTTOM = 78, 36, 44, 66
+_WIDTH, _HEIGHT = 640, 344
+_LEFT, _RIGHT, _TOP, _BOTTOM = 78, 36, 44, 80
 _STEPS = 120
 _AHEAD = 2.5
 _MOST_TICKS = 5
@@ -83,7 +83,7 @@ def _frame(ticks: Sequence[float]) -> Iterator[str]:
     for share in ticks:
         x = _x(share, right)
         yield f'<line class="axis" x1="{x:.1f}" y1="{bottom}" x2="{x:.1f}" y2="{bottom + 5}"/>'
-        yield f'<text x="{x:.1f}" y="{bottom + 25}" text-anchor="middle">{share * 100:.3g}%</text>'
+        yield f'<text x="{x:.1f}" y="{bottom + 36}" text-anchor="middle">{share * 100:.3g}%</text>'
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     yield '<text x="8" y="22">chance of an audit as good as this one</text>'
     yield f'<text x="{middle:.0f}" y="{_HEIGHT - 10}" text-anchor="middle">share of these labels that is wrong</text>'
