@@ -70,7 +70,7 @@ def _why_closed(run: Run, alpha: float) -> str:
     if run.answers_needed is None:
         if taken is not None:
             return f"{looks}no number of answers like these is likely to do."
-        return f"nowhere did the answers look as if fewer than {alpha:.2%} were wrong."
+        return f"nowhere did the answers look as if clearly fewer than {alpha:.2%} were wrong."
     return f"{looks}{in_words(run.answers_needed)} more calibration answers were wanted."
 
 

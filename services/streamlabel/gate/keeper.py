@@ -112,16 +112,18 @@ class Keeper:
         return self._alarm.value
 
     def answers_needed(self) -> int | None:
-        """How many more calibration answers are likely to bring a certificate; 0 where there is one, None where no number would."""
+        """How many more calibration answers are likely to bring a certificate; 0 where there is one, None where no number would, or
+        more than the window holds."""
         if self.certificate is not None:
             return 0
         buffered, evidence = self._buffer.rows(), self.window.rows()
         delta = self.policy.delta * self.policy.exact_share
         if buffered is None or evidence is None:
-            return least_count(self.policy.alpha, delta / 2)
+            return self.policy.least_evidence if self.policy.can_open else None
         grid = Grid.of_stream(buffered.scores)
         tally = Tally.of(grid, evidence.scores, evidence.wrong)
-        needed = more_labels(tally, len(evidence), self.policy.alpha, delta, self._second_looks(grid, evidence))
+        looks, most = self._second_looks(grid, evidence), self.policy.longest_window
+        needed = more_labels(tally, len(evidence), self.policy.alpha, delta, looks, most=most)
         # Half of them teach, while nothing else does.
         return needed if needed is None or not self._is_short_of_lessons else 2 * needed
 
@@ -266,8 +268,7 @@ class Keeper:
         policy = self.policy
         if not policy.double_blind_share:
             return None
-        level = policy.delta * (1 - policy.exact_share) / 2
-        return SecondLooks.of(grid, evidence, share=policy.double_blind_share, level=level)
+        return SecondLooks.of(grid, evidence, share=policy.double_blind_share, level=policy.second_look_level)
 
     def _likely_share(self, grid: Grid, expected: npt.NDArray[np.float64] | None) -> float:
         """The share of the stream that may come to be certified, as far as the model of errors knows; it never saw the evidence."""
@@ -284,9 +285,7 @@ class Keeper:
         rows = self.window.rows()
         if rows is None:
             return None
-        policy = self.policy
-        wanted = max(policy.window, round(8 * least_count(policy.alpha, policy.delta) / share))
-        return rows.take(slice(max(0, len(rows) - wanted), None))
+        return rows.take(slice(max(0, len(rows) - self.policy.evidence_for(share)), None))
 
     def _expand(self, grid: Grid, evidence: Rows, expected: npt.NDArray[np.float64] | None) -> Certificate | None:
         policy = self.policy

@@ -12,9 +12,16 @@ _MOST_LABELS = 10_000_000
 
 
 def more_labels(
-    tally: Tally, count: int, alpha: float, delta: float, second_looks: SecondLooks | None = None
+    tally: Tally,
+    count: int,
+    alpha: float,
+    delta: float,
+    second_looks: SecondLooks | None = None,
+    *,
+    most: int = _MOST_LABELS,
 ) -> int | None:
-    """The fewest further answers after which some region would pass, were its error rate what it seems to be; None where none would.
+    """The fewest further answers after which some region would pass, were its error rate what it seems to be; None where none would,
+    or where that takes more than `most` answers in all.
 
     `count` answers are there already, inside and outside of the regions of `tally`; never 0. With `second_looks` what these find is
     taken off alpha.
@@ -32,11 +39,12 @@ def more_labels(
         left = alpha if second_looks is None else np.maximum(alpha - second_looks.expected(counts, alpha), 0.0)
         return bool((possible & (p_value(errors, counts, left) <= delta / 2)).any())
 
-    low, high = count, 2 * count
+    most = max(most, count)
+    low, high = count, min(2 * count, most)
     while not would_pass(high):
-        low, high = high, 2 * high
-        if high > _MOST_LABELS:
+        if high >= most:
             return None
+        low, high = high, min(2 * high, most)
     while low < high:
         middle = (low + high) // 2
         if would_pass(middle):

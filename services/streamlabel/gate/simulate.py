@@ -23,7 +23,7 @@ from streamlabel.gate.checks import (
 )
 from streamlabel.gate.coin import toss
 from streamlabel.gate.keeper import Keeper, Transition
-from streamlabel.gate.policy import GatePolicy
+from streamlabel.gate.policy import GatePolicy, check_can_open
 from streamlabel.gate.runs import Run, Simulation, Window
 from streamlabel.gate.sample import NOT_ASKED, Rows
 from streamlabel.gate.scorer import Predictions, Scorer
@@ -93,7 +93,7 @@ def simulate(
     `annotator_error`; a second one, with errors of his own, answers `double_blind_share` of the calibration records too.
     `change_at` is where the stream is known to change; it is used to tell the delay, by nothing else.
     `progress` is called now and then with how many records are done, and of how many in all runs.
-    Raises ValueError for arrays that cannot be a stream.
+    Raises ValueError for arrays that cannot be a stream, and for an alpha and delta that no gate could ever promise.
 
     >>> import numpy as np
     >>> chance = np.random.default_rng(0)
@@ -108,6 +108,7 @@ def simulate(
     check_rate("double_blind_share", double_blind_share)
     if runs < 1:
         raise ValueError(f"runs must be at least 1, not {runs}")
+    check_can_open(alpha=alpha, delta=delta, double_blind_share=double_blind_share)
     policy = GatePolicy(alpha=alpha, delta=delta, double_blind_share=double_blind_share)
     if lane_rate is not None:
         check_rate("lane_rate", lane_rate, least=LEAST_LANE_RATE)
@@ -271,8 +272,7 @@ def _overlooked(keeper: Keeper) -> float | None:
     policy, evidence = keeper.policy, keeper.window.rows()
     if not policy.double_blind_share or evidence is None:
         return None
-    level = policy.delta * (1 - policy.exact_share) / 2
-    return float(upper_bound(int(evidence.overlooked.sum()), int(evidence.twice.sum()), level))
+    return float(upper_bound(int(evidence.overlooked.sum()), int(evidence.twice.sum()), policy.second_look_level))
 
 
 def _share(passed: npt.NDArray[np.bool_]) -> float:

@@ -42,6 +42,7 @@ from streamlabel.core.project import (
 from streamlabel.core.record import PayloadKind
 from streamlabel.core.taxonomy import ClassDefinition, Taxonomy
 from streamlabel.errors import ConfigurationError
+from streamlabel.gate.policy import check_can_open
 from streamlabel.wire.yaml_section import Complaints, Section, compose, read_text
 
 KEYS = ("project", "description", "payload", "taxonomy", "model", "policy", "review", "source")
@@ -226,11 +227,13 @@ def _policy(root: Section, *, has_model: bool) -> Policy | None:
             case "threshold":
                 return ThresholdPolicy(threshold=section.number("threshold"))
             case "certified":
-                return CertifiedPolicy(
+                policy = CertifiedPolicy(
                     alpha=section.number("alpha"),
                     delta=section.number("delta", 0.05),
                     double_blind_share=section.number("double_blind_share", 0.0),
                 )
+                check_can_open(alpha=policy.alpha, delta=policy.delta, double_blind_share=policy.double_blind_share)
+                return policy
             case "review_all":
                 return ReviewAllPolicy()
     except ValueError as error:

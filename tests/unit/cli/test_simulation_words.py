@@ -78,7 +78,7 @@ def test_what_never_opened_says_why_where_that_can_be_told() -> None:
 
     assert why(NEVER).endswith("never opened: about 330 more calibration answers were wanted.")
     assert why(replace(NEVER, answers_needed=None)).endswith(
-        "nowhere did the answers look as if fewer than 5.00% were wrong."
+        "nowhere did the answers look as if clearly fewer than 5.00% were wrong."
     )
     assert why(replace(NEVER, overlooked_bound=0.02)).endswith(
         "second looks leave 3.00% of the 5.00%, at most; about 330 more calibration answers were wanted."

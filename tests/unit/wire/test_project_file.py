@@ -77,6 +77,7 @@ def test_a_large_taxonomy_gets_no_keys_by_default() -> None:
         (("key: t", "key: tt"), "f.yaml:3: key 'tt' of class 'two' must be one visible character"),
         (("kind: certified", "kind: certifed"), "f.yaml:9: policy.kind: 'certifed' .*did you mean 'certified'"),
         (("alpha: 0.05", "alpha: 5"), "f.yaml:9: policy.kind: alpha must lie strictly between 0 and 1"),
+        (("alpha: 0.05", "alpha: 0.0001"), "f.yaml:9: policy.kind: alpha 0.0001 .* From alpha 0.00055 on it could"),
         (("alpha: 0.05", "threshold: 0.5"), "f.yaml:9: policy.threshold: has no meaning under kind certified"),
         (("width: 28", "width: 0"), "image encoder takes 1-8192 pixels"),
         (("kind: logits", "kind: logit"), "f.yaml:8: model.output.kind: 'logit' .*did you mean 'logits'"),
