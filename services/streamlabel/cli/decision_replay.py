@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from streamlabel.cli.decision_log import Log, LoggedDecision
 from streamlabel.cli.learning_records import LearningRecords
@@ -15,9 +14,9 @@ from streamlabel.core.project import Project
 from streamlabel.gate.coin_keys import CoinKeys
 from streamlabel.gate.published import PublishedGate
 from streamlabel.gate.replay import replay
+from streamlabel.gate.replay_report import Difference, Report
 from streamlabel.wire import decisions
 
-SHOWN = 10
 # A gate with its scorer takes a megabyte or two.
 _MOST_GATES = 32
 
@@ -25,36 +24,6 @@ NO_GATE = "no gate id: the project had no gate yet"
 GATE_GONE = "their gate is no longer kept"
 NO_PREDICTION = "its prediction is gone, or says something else"
 NO_PROJECT = "that version of the project is gone"
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A decision that comes out otherwise."""
-
-    record_id: str
-    logged: Decision
-    again: Decision
-
-
-@dataclass(slots=True)
-class Report:
-    """What a replay came to. `unchecked_lane` of the identical ones are so but for the lane bit, for want of the coin's key. `forged`
-    counts decisions by the gate that they name, and that never was."""
-
-    replayed: int = 0
-    identical: int = 0
-    unchecked_lane: int = 0
-    different: list[Difference] = field(default_factory=list)
-    differences: int = 0
-    not_replayable: Counter[str] = field(default_factory=Counter)
-    forged: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def holds(self) -> bool:
-        """Whether everything that could be replayed was, whole, and came out the same, and there was something; and no gate was named
-        that never was."""
-        checked = self.replayed > 0 or not self.not_replayable
-        return self.differences == 0 and self.unchecked_lane == 0 and checked and not self.forged
 
 
 class Gates:
@@ -145,18 +114,9 @@ class Replaying:
             if each.again is None:
                 self.report.not_replayable[each.why_not] += 1
             else:
-                self._compare(logged, each.again, lane_checked=each.lane_checked)
-
-    def _compare(self, logged: LoggedDecision, again: Decision, *, lane_checked: bool) -> None:
-        report = self.report
-        report.replayed += 1
-        if _bits(again) != _bits(logged.decision):
-            report.differences += 1
-            if len(report.different) < SHOWN:
-                report.different.append(Difference(logged.record_id, logged.decision, again))
-            return
-        report.identical += 1
-        report.unchecked_lane += not lane_checked
+                found = Difference(logged.record_id, logged.decision, each.again)
+                same = _bits(each.again) == _bits(logged.decision)
+                self.report.add(found, same=same, lane_checked=each.lane_checked)
 
 
 def _bits(decision: Decision) -> bytes:

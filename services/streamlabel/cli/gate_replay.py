@@ -12,11 +12,12 @@ import typer
 from streamlabel.cli.coin_keys import known_coin_keys
 from streamlabel.cli.connection import Connection, DataDirOption, KafkaOption, TopicPrefixOption, connect, run
 from streamlabel.cli.decision_log import read_log, read_predictions, read_project_versions
-from streamlabel.cli.decision_replay import SHOWN, Difference, Gates, Replaying, Report
+from streamlabel.cli.decision_replay import Gates, Replaying
 from streamlabel.cli.learning_records import learning_records
 from streamlabel.cli.project_table import ProjectTable, no_such_project
 from streamlabel.core.decision import Decision
 from streamlabel.gate.coin_keys import CoinKeys
+from streamlabel.gate.replay_report import SHOWN, Difference, Report
 
 _WITHOUT_KEY = (
     "the lane bit cannot be checked without the coin's key: whether a record was drawn for calibration is taken from the log; "
@@ -41,7 +42,8 @@ def replay_decisions(
     Read are the model's labels and the review tasks, the predictions they were made of, and each gate by its number, from learning.
     Route, purpose, reason, threshold, score and gate must come out as they were logged. The coin needs its secret key
     (STREAMLABEL_COIN_KEYS or STREAMLABEL_COIN_KEYS_FILE, or the embedded stack's own). Exits 1 where a decision comes out
-    otherwise, names a gate that never was, or something of it could not be checked.
+    otherwise, names a gate that never was, or something of it could not be checked, and where no decision could be replayed: of
+    nothing, nothing is known.
 
     Examples:
 
@@ -76,8 +78,16 @@ async def _replay(connection: Connection, project: str, keys: CoinKeys) -> Repor
 
 def words(report: Report) -> str:
     """The report for a person."""
+    decisions = "decision" if report.replayed == 1 else "decisions"
     lines = [
-        f"replayed {report.replayed:,} decisions: {report.identical:,} identical, {report.differences:,} different"
+        f"replayed {report.replayed:,} {decisions}: {report.identical:,} identical, {report.differences:,} different"
+        if report.replayed
+        else "NOTHING REPLAYED, so nothing is known: "
+        + (
+            "no decision could be made again"
+            if report.not_replayable or report.forged
+            else "the log holds no decision yet"
+        )
     ]
     if report.unchecked_lane:
         lines.append(f"  of the identical, {report.unchecked_lane:,} without the lane bit")

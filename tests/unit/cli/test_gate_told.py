@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from streamlabel.cli.decision_log import LoggedDecision
-from streamlabel.cli.decision_replay import NO_PREDICTION, Difference, Gates, Replaying, Report
+from streamlabel.cli.decision_replay import NO_PREDICTION, Gates, Replaying
 from streamlabel.cli.gate_history import transition_row
 from streamlabel.cli.gate_replay import facts, words
 from streamlabel.cli.gate_status import rows
@@ -20,6 +20,7 @@ from streamlabel.core.decision import Decision, DecisionReason, Route
 from streamlabel.errors import ConfigurationError, TransientError
 from streamlabel.gate.chain import FIRST, linked
 from streamlabel.gate.coin_keys import CoinKeys
+from streamlabel.gate.replay_report import Difference, Report
 from streamlabel.local.ports import choose
 
 PASSED = Decision(route=Route.AUTO_LABEL, reason=DecisionReason.GATE_PASSED, threshold=0.5, score=0.9, gate_id="mail/3")
@@ -93,19 +94,16 @@ def test_a_replay_shows_what_differs_and_what_could_not_be_told() -> None:
     assert (facts("mail", report)["different"], facts("mail", report)["holds"]) == (12, False)
 
 
-@pytest.mark.parametrize(
-    ("report", "holds"),
-    [
-        (Report(replayed=2, identical=2, not_replayable=Counter(gone=1)), True),
-        (Report(), True),
-        (Report(not_replayable=Counter(gone=1)), False),
-        (Report(replayed=2, identical=1, differences=1), False),
-        (Report(replayed=2, identical=2, unchecked_lane=1), False),
-        (Report(replayed=2, identical=2, forged=Counter({"mail/9": 1})), False),
-    ],
-)
-def test_a_log_holds_where_all_that_is_left_was_checked_and_is_the_same(report: Report, holds: bool) -> None:
-    assert report.holds is holds
+def test_a_replay_of_nothing_says_so_and_is_no_success() -> None:
+    """Not of a project without a decision, and not of one whose predictions are all gone."""
+    assert words(Report()) == "NOTHING REPLAYED, so nothing is known: the log holds no decision yet"
+    gone = Report(not_replayable=Counter({NO_PREDICTION: 3}))
+    assert words(gone).splitlines() == [
+        "NOTHING REPLAYED, so nothing is known: no decision could be made again",
+        f"not replayable: 3 ({NO_PREDICTION})",
+    ]
+    assert facts("mail", Report())["holds"] is False
+    assert words(Report(replayed=1, identical=1)).startswith("replayed 1 decision: 1 identical")
 
 
 def logged(record_id: str, gate_id: str) -> LoggedDecision:
