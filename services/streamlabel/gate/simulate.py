@@ -23,6 +23,7 @@ from streamlabel.gate.checks import (
 )
 from streamlabel.gate.coin import toss
 from streamlabel.gate.keeper import Keeper, Transition
+from streamlabel.gate.lane import are_spare, lesson_weights
 from streamlabel.gate.policy import GatePolicy, check_can_open
 from streamlabel.gate.runs import Run, Simulation, Window
 from streamlabel.gate.sample import NOT_ASKED, Rows
@@ -35,7 +36,6 @@ _AHEAD = 1000
 _CANDIDATES = 10
 _WINDOWS = 40
 _TOLD_EVERY = 1000
-_LARGEST_WEIGHT = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,8 +207,7 @@ def _rows(
         scores=scores,
         truth=answers,
         second=np.where(coins < rate * policy.double_blind_share, seconds, NOT_ASKED),
-        # Of what passes, people see only the lane's share; of the rest, everything.
-        weight=np.where(scores >= keeper.threshold, min(_LARGEST_WEIGHT, 1 / rate), 1.0),
+        weight=lesson_weights(scores >= keeper.threshold, rate),
     )
 
 
@@ -218,7 +217,7 @@ def _step(keeper: Keeper, rows: Rows, coins: npt.NDArray[np.float64]) -> npt.NDA
     lane, passable = coins < rate, rows.scores >= keeper.threshold
     passes = passable & ~lane
     keeper.see(rows, lane)
-    keeper.calibrate(rows.take(lane), passable[lane], coins[lane] >= rate / 2)
+    keeper.calibrate(rows.take(lane), passable[lane], are_spare(coins[lane], rate))
     keeper.learn(rows.take(~lane & ~passes))
     keeper.compare(rows.take(~passes))
     if keeper.look_is_due:

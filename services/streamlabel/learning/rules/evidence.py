@@ -6,28 +6,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from streamlabel.gate.lane import lesson_weights
 from streamlabel.gate.sample import Rows
 from streamlabel.gate.scorer import Scorer, join_predictions
 from streamlabel.learning.rules.events import NO_ANSWER, Answer
 from streamlabel.learning.rules.standing import Audit
 from streamlabel.learning.rules.waiting import Waiting
 
-_LARGEST_WEIGHT = 20.0
-
 
 def rows_of(records: Sequence[Waiting], scorer: Scorer) -> Rows:
     """At least one record, in order, with its score and what people said; a record without an answer is one nobody knew."""
     predictions = join_predictions([record.prediction for record in records])
     answers = [record.answer or NO_ANSWER for record in records]
-    # Of what passes, people see only the lane's share; of the rest, everything.
-    weights = [min(_LARGEST_WEIGHT, 1 / record.rate) if record.passable else 1.0 for record in records]
     return Rows(
         predictions=predictions,
         places=np.array([record.place for record in records], dtype=np.int64),
         scores=scorer.score(predictions),
         truth=np.array([answer.first for answer in answers], dtype=np.int64),
         second=np.array([answer.second for answer in answers], dtype=np.int64),
-        weight=np.array(weights),
+        weight=lesson_weights([record.passable for record in records], [record.rate for record in records]),
     )
 
 
