@@ -74,11 +74,11 @@ def certify(
 
     The promise is about one look. Who fails, gathers more answers and looks again until it passes breaks it: each look is another
     chance to be lucky. So does who tries one score after the other on the same answers. Several looks at growing answers are
-    planned from the first one on: `look` = 1, 2, …, each with all answers so far. Look N is tested at delta / (N (N + 1)), and the
-    chance that any of them certifies what is above alpha is at most delta, whenever one stops. That is exact where the numbers of
-    answers are planned too; where each hangs on what earlier looks have found, in the worst of all ways, eight looks come to
-    0.97 delta at delta = 0.05, to 1.14 delta at 0.01. A first look without `look` has spent all of delta: with 2, 3, … behind it,
-    the sum is 1.5 delta.
+    planned from the first one on: `look` = 1, 2, …, each with all answers so far, and look N is tested at delta / (N (N + 1)). Where
+    the numbers of answers are planned before the first look too, the chance that any of them certifies what is above alpha is at
+    most delta, whenever one stops. Where each number hangs on what earlier looks have found, that is not proven, and nearly so: in
+    the worst of all ways eight looks come to 0.97 delta at delta = 0.05, to 1.14 delta at 0.01. A first look without `look` has
+    spent all of delta: with 2, 3, … behind it, the sum is 1.5 delta.
 
     >>> import numpy as np
     >>> chance = np.random.default_rng(0)

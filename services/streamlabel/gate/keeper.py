@@ -307,9 +307,9 @@ class Keeper:
         self._alarm.alpha = self._guard.alpha = found.alpha_shown
         known = self.certificate
         self.state, self.certificate, self._certified = GateState.CERTIFIED, found, self.place
-        self.ledger.certified()
         self._reckon_guard()
         if known is None or known.threshold != found.threshold:
+            self.ledger.certified()
             self._tell(GateState.CERTIFIED, "certified")
 
     def _refit(self) -> bool:

@@ -238,3 +238,20 @@ def test_where_people_answer_nothing_but_calibration_half_of_it_teaches() -> Non
     assert evidence is not None
     assert len(life.lane) * 0.4 < len(evidence) < len(life.lane) * 0.8
     assert life.keeper.state is GateState.CERTIFIED
+
+
+def test_a_threshold_that_is_certified_again_is_no_other_certificate(life: Life) -> None:
+    keeper, ledger = life.keeper, life.keeper.ledger
+    life.live(6000)
+    keeper.look()
+    counted, looks, known = ledger.certificates, ledger.looks, keeper.certificate
+    assert known is not None
+    # Nothing came in between.
+    keeper.look()
+    again = keeper.certificate
+    assert again is not None
+    assert again is not known
+    assert again.threshold == known.threshold
+    assert (ledger.certificates, ledger.looks) == (counted, looks + 1)
+    told = life.transitions + keeper.take_transitions()
+    assert counted == len(told) == [each.state for each in told].count(GateState.CERTIFIED)
