@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
@@ -11,10 +14,12 @@ from rich.table import Table
 
 from streamlabel.cli.connection import DataDirOption, connect, run
 from streamlabel.cli.learning_records import learning_records, no_gate
-from streamlabel.cli.moments import from_ms, told
+from streamlabel.cli.lot_facts import suspects_of_book
+from streamlabel.cli.moments import from_ms, parse_moment, told
 from streamlabel.errors import ConfigurationError
 from streamlabel.gate.chain import ChainedTransition, broken_at
 
+MISSED = "calibration records were missed, so nothing vouches for the labels beside them"
 _DIGEST_DIGITS = 64
 
 
@@ -25,26 +30,33 @@ def add_to(gate: typer.Typer) -> None:
 
 
 def history(
-    project: Annotated[str, typer.Option("--project", "-p", help="Whose gate.", show_default=False)],
+    project: Annotated[
+        str, typer.Option("--project", "-p", help="Whose gate; needed where there are several.", show_default=False)
+    ] = "",
     data_dir: DataDirOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a transition, one a line.")] = False,
 ) -> None:
     """What the gate did, and on which evidence: every transition, the first one first.
 
+    Between them stands since when labels are suspect for which no transition is the reason: those beside calibration records that
+    nobody had room for while people were far behind. They are in no chain, and have neither number nor digest.
+
     Examples:
 
-      streamlabel gate history --project digits
+      streamlabel gate history
 
       streamlabel gate history --project digits --json | jq 'select(.facts.state == "revoked")'
     """
-    links = [link for link in run(_read_chain(connect(data_dir).learning_url)) if link.project == project]
-    if not links:
-        raise no_gate(project)
-    rows = [transition_row(link) for link in links]
+    rows = run(_read_history(connect(data_dir).learning_url, project))
     if as_json:
         for row in rows:
             typer.echo(orjson.dumps(row).decode())
         return
+    Console().print(history_table(rows))
+
+
+def history_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The rows for a person."""
     table = Table(box=None, pad_edge=False)
     for heading in ("time", "model", "state"):
         table.add_column(heading, no_wrap=True)
@@ -52,17 +64,19 @@ def history(
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("reason", overflow="fold")
     for row in rows:
-        facts = row["facts"]
+        facts, until = row["facts"], row["suspect_until"]
+        is_step = row["number"] is not None
+        suspect = f"; suspect since {row['suspect_from']}" + (f" until {until}" if until else "")
         table.add_row(
             row["at"],
             f"{row['model_name']} {row['model_version']}",
-            facts["state"],
-            "–" if facts["threshold"] is None else f"{facts['threshold']:.6g}",
-            f"{facts['count']:,}",
-            f"{facts['errors']:,}",
-            facts["reason"] + (f"; suspect since {row['suspect_from']}" if row["suspect_from"] else ""),
+            facts["state"] or "–",
+            f"{facts['threshold']:.6g}" if is_step and facts["threshold"] is not None else "–",
+            f"{facts['count']:,}" if is_step else "–",
+            f"{facts['errors']:,}" if is_step else "–",
+            facts["reason"] + (suspect if row["suspect_from"] else ""),
         )
-    Console().print(table)
+    return table
 
 
 def verify(
@@ -109,6 +123,50 @@ async def _read_chain(url: str) -> list[ChainedTransition]:
         return [link async for link in learning.chain()]
 
 
+async def _read_history(url: str, project: str) -> list[dict[str, Any]]:
+    async with learning_records(url) as learning:
+        links = [link async for link in learning.chain()]
+        name = project or the_only_project({link.project for link in links})
+        if all(link.project != name for link in links):
+            raise no_gate(name, sorted({link.project for link in links}))
+        books = await learning.books(name)
+    return history_rows([link for link in links if link.project == name], books)
+
+
+def the_only_project(projects: Collection[str]) -> str:
+    """The project that is meant where none is named; raises ConfigurationError with the way out where that is not clear."""
+    if not projects:
+        raise ConfigurationError("no gate has a history yet; `streamlabel gate status` shows what there is")
+    if len(projects) > 1:
+        raise ConfigurationError(f"say whose gate: --project {', --project '.join(sorted(projects))}")
+    (name,) = projects
+    return name
+
+
+def history_rows(links: Sequence[ChainedTransition], books: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The transitions of a project, in order; between them, by their beginnings, the suspect stretches that none of them explains."""
+    rows = [transition_row(link) for link in links]
+    by_begin = {
+        (row["model_name"], row["model_version"], row["suspect_from"]): row for row in rows if row["suspect_from"]
+    }
+    doubts: dict[tuple[str, int, str], dict[str, Any]] = {}
+    for book in books:
+        for each in suspects_of_book(book):
+            place = (book["model_name"], book["model_version"], told(each.begin))
+            until = None if each.end is None else told(each.end)
+            if place in by_begin:
+                by_begin[place]["suspect_until"] = until
+            else:
+                doubts[place] = _doubt_row(links[0].project, book, told(each.begin), until)
+    begun = sorted(doubts.values(), key=_time)
+    # The chain keeps its order, whatever a clock did.
+    return list(heapq.merge(rows, begun, key=_time))
+
+
+def _time(row: Mapping[str, Any]) -> datetime:
+    return parse_moment(row["at"])
+
+
 def transition_row(link: ChainedTransition) -> dict[str, Any]:
     """A transition with what its facts say."""
     facts = orjson.loads(link.facts)
@@ -120,8 +178,23 @@ def transition_row(link: ChainedTransition) -> dict[str, Any]:
         "model_version": link.model_version,
         "at": told(from_ms(facts["at_ms"])),
         "suspect_from": None if suspect_from_ms is None else told(from_ms(suspect_from_ms)),
+        "suspect_until": None,
         "facts": facts,
         "digest": link.digest.hex(),
+    }
+
+
+def _doubt_row(project: str, book: Mapping[str, Any], begin: str, until: str | None) -> dict[str, Any]:
+    return {
+        "number": None,
+        "project": project,
+        "model_name": book["model_name"],
+        "model_version": book["model_version"],
+        "at": begin,
+        "suspect_from": begin,
+        "suspect_until": until,
+        "facts": {"state": None, "reason": MISSED},
+        "digest": None,
     }
 
 

@@ -197,6 +197,9 @@ async def the_history_is_told_and_whole(scene: Scene) -> str:
     assert "certified" in {row["facts"]["state"] for row in rows}
     assert [row["number"] for row in rows] == sorted(row["number"] for row in rows)
     digest: str = rows[-1]["digest"]
+    assert (await scene.run("gate", "history", "--json")).out == ran.out, "there is one project only"
+    ran = await scene.run("gate", "history", "--project", "nails")
+    assert (ran.code, "project 'nails' has no gate (mail has one)" in ran.err) == (78, True)
     ran = await scene.run("gate", "verify", "--contains", digest)
     assert (ran.code, digest in ran.out, ran.out[:5]) == (0, True, "whole")
     ran = await scene.run("gate", "verify", "--contains", "ab" * 32)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections import Counter
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from rich.console import Console
 
 from streamlabel.cli.decision_log import LoggedDecision
 from streamlabel.cli.decision_replay import NO_PREDICTION, Gates, Replaying
-from streamlabel.cli.gate_history import transition_row
+from streamlabel.cli.gate_history import MISSED, history_rows, history_table, the_only_project, transition_row
 from streamlabel.cli.gate_replay import facts, words
 from streamlabel.cli.gate_status import rows
 from streamlabel.cli.learning_records import LearningRecords, learning_records
 from streamlabel.core.control import gate_number
 from streamlabel.core.decision import Decision, DecisionReason, Route
 from streamlabel.errors import ConfigurationError, TransientError
-from streamlabel.gate.chain import FIRST, linked
+from streamlabel.gate.chain import FIRST, ChainedTransition, linked
 from streamlabel.gate.coin_keys import CoinKeys
 from streamlabel.gate.replay_report import Difference, Report
 from streamlabel.local.ports import choose
@@ -68,12 +70,51 @@ def test_a_gate_without_a_certificate_says_what_is_missing() -> None:
     assert dict(rows(standing() | {"point": None}))["state"] == "cold"
 
 
+AT_MS = 1_772_366_400_000
+
+
+def a_link(number: int, at_ms: int, state: str, suspect_from_ms: int | None = None) -> ChainedTransition:
+    told = {"at_ms": at_ms, "state": state, "reason": state, "suspect_from_ms": suspect_from_ms}
+    told |= {"threshold": None, "count": 0, "errors": 0}
+    return linked(
+        number=number, project="mail", model_name="m", model_version=1, facts=json.dumps(told), previous=FIRST
+    )
+
+
 def test_a_transition_says_since_when_labels_are_suspect() -> None:
-    told = {"at_ms": 1_772_366_400_000, "state": "suspended", "suspect_from_ms": 1_772_366_399_500}
-    link = linked(number=1, project="mail", model_name="m", model_version=1, facts=json.dumps(told), previous=FIRST)
+    link = a_link(1, AT_MS, "suspended", AT_MS - 500)
     row = transition_row(link)
     assert (row["at"], row["suspect_from"]) == ("2026-03-01T12:00:00Z", "2026-03-01T11:59:59.500Z")
     assert row["digest"] == link.digest.hex()
+
+
+def test_a_history_tells_of_doubts_that_no_transition_explains() -> None:
+    """Calibration records that nobody had room for: their labels are suspect, and the gate did nothing more."""
+    suspects = [{"from_ms": AT_MS - 500, "until_ms": AT_MS + 2_000}, {"from_ms": AT_MS + 5_000, "until_ms": None}]
+    book = {"model_name": "m", "model_version": 1, "suspects": suspects}
+    links = [
+        a_link(1, AT_MS, "suspended", AT_MS - 500),
+        a_link(2, AT_MS + 3_000, "certified"),
+        a_link(3, AT_MS + 6_000, "cold"),
+    ]
+    rows = history_rows(links, [book, book | {"suspects": []}])
+    assert [row["number"] for row in rows] == [1, 2, None, 3]
+    assert [row["suspect_until"] for row in rows] == ["2026-03-01T12:00:02Z", None, None, None]
+    assert (rows[2]["at"], rows[2]["digest"]) == ("2026-03-01T12:00:05Z", None)
+    assert rows[2]["facts"] == {"state": None, "reason": MISSED}
+    console = Console(width=200, file=io.StringIO())
+    console.print(history_table(rows))
+    assert "suspect since 2026-03-01T11:59:59.500Z until 2026-03-01T12:00:02Z" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"{MISSED}; suspect since 2026-03-01T12:00:05Z" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert [row["number"] for row in history_rows(links, [{"model_name": "m", "model_version": 1}])] == [1, 2, 3]
+
+
+def test_who_names_no_project_means_the_only_one() -> None:
+    assert the_only_project({"mail"}) == "mail"
+    with pytest.raises(ConfigurationError, match="say whose gate: --project mail, --project news"):
+        the_only_project({"news", "mail"})
+    with pytest.raises(ConfigurationError, match="no gate has a history yet"):
+        the_only_project(set())
 
 
 def test_a_replay_shows_what_differs_and_what_could_not_be_told() -> None:
