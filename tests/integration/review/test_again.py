@@ -15,9 +15,12 @@ from streamlabel.core.label import Label
 from streamlabel.core.project import Project
 from streamlabel.core.review import Annotation, ReviewTask
 from streamlabel.core.taxonomy import Taxonomy
-from streamlabel.review.ports import RefusedError
+from streamlabel.review.adapters.postgres.answers import PostgresAnswers
+from streamlabel.review.ports import Question, RefusedError, Settlement
+from streamlabel.review.rules.answers import judge
+from streamlabel.review.rules.tokens import Grant
 from streamlabel.wire.headers import ingest_headers
-from support.review_queue import ReviewQueue, message, review_queue, task
+from support.review_queue import LABELS_TOPIC, ReviewQueue, message, review_queue, task
 
 pytestmark = pytest.mark.integration
 
@@ -231,6 +234,31 @@ async def test_who_holds_a_blind_ticket_answers_for_the_decision_that_came_meanw
         assert await out(queue) == []
         await vote(queue, "bob")
         assert await out(queue) == [(1, "spam", "2", 2, "ann:spam bob:spam")]
+
+
+async def test_an_answer_that_was_judged_by_the_decision_before_is_judged_again(postgres_database: str) -> None:
+    """Between the look and the statement that keeps it."""
+    async with review_queue(postgres_database) as queue:
+        await come(queue, calibrate(), sent_ms=FIRST_MS)
+        [leased] = await queue.desk.lease("ann")
+        ticket = int(str(await queue.scalar("SELECT ticket FROM task")))
+        answers = PostgresAnswers(queue.database, labels_topic=LABELS_TOPIC, on_label=lambda: None)
+        given = Annotation(annotation_id="1", lease_token=leased.lease.lease_token, class_name="spam")
+        [found] = await answers.look("ann", [Question(annotation_id="1", ticket=ticket)])
+        await come(queue, calibrate(2))
+        assert found.standing is not None
+        verdict = judge(
+            given,
+            Grant(ticket=ticket, fencing_token=leased.lease.fencing_token),
+            "ann",
+            standing=found.standing,
+            kept=None,
+            project=queue.projects.by_name["mail"],
+        )
+        settled = Settlement(annotation=given, standing=found.standing, verdict=verdict)
+        assert await answers.settle("ann", [settled]) == frozenset()
+        assert await answer(queue, "ann", leased) is AnnotationStatus.ACCEPTED
+        assert await out(queue) == [(1, "spam", "2", 1, "ann")]
 
 
 async def test_an_answer_under_another_taxonomy_is_no_answer_to_this_question(postgres_database: str) -> None:
