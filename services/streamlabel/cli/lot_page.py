@@ -107,7 +107,16 @@ def _facts(made: Certificate) -> Iterator[str]:
 def _audit(made: Certificate) -> Iterator[str]:
     """The strata, and why the bound is no smaller."""
     yield _table(
-        ("line", "share drawn", "labels", "wrong at most", "audited", "found wrong", "of them unanswered", "part of delta"),
+        (
+            "line",
+            "share drawn",
+            "labels",
+            "wrong at most",
+            "audited",
+            "found wrong",
+            "of them unanswered",
+            "part of delta",
+        ),
         (
             (
                 f'<b class="key-{letter}">{letter}</b>' if letter else "",
