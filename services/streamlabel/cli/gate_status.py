@@ -13,6 +13,7 @@ from rich.table import Table
 from streamlabel.cli.connection import DataDirOption, connect, run
 from streamlabel.cli.learning_records import learning_records
 from streamlabel.cli.moments import from_ms, told
+from streamlabel.gate.answers_wanted import NO_NUMBER, more_answers
 from streamlabel.gate.policy import GatePolicy
 
 _NOTHING = "no project has policy certified: no model may label alone by evidence (`streamlabel project list`)"
@@ -99,7 +100,7 @@ def needed(point: Mapping[str, Any]) -> str:
     """How far the certificate is away."""
     answers = point["answers_needed"]
     if answers is None:
-        return "no number of answers is likely to do: the model is not good enough for alpha"
+        return NO_NUMBER
     if answers == 0:
         return "nothing: certified"
-    return f"{answers:,} more answers until certified"
+    return f"{more_answers(answers, point['evidence'])} until certified"

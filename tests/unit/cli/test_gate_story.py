@@ -14,6 +14,7 @@ from streamlabel.core.decision import Decision, DecisionReason, Purpose, Route
 from streamlabel.core.identity import RecordKey
 from streamlabel.core.label import Label, LabelSource
 from streamlabel.core.record import Record
+from streamlabel.gate.answers_wanted import NO_NUMBER
 
 CERTIFIED = {
     "state": "certified",
@@ -147,7 +148,8 @@ VIEW = GateView(state="cold", threshold=None, count=0, errors=0, bound=1.0, evid
     [
         (None, "the learning service told of no gate"),
         (VIEW, "about 98 answers more of the calibration lane were wanted"),
-        (replace(VIEW, answers_needed=None), "no number of answers would do for a model that errs so often"),
+        (replace(VIEW, evidence=0), "at least 98 answers more of the calibration lane were wanted"),
+        (replace(VIEW, answers_needed=None), NO_NUMBER),
     ],
 )
 def test_where_nothing_could_be_certified_that_is_said_and_why(ended: GateView | None, why: str) -> None:

@@ -65,8 +65,12 @@ def test_a_gate_without_a_certificate_says_what_is_missing() -> None:
     cold = standing(threshold=None, count=0, answers_needed=1234, confirmed_until_ms=0)
     said = dict(rows(cold))
     assert (said["threshold"], said["bound"], said["confirmed until"]) == ("nothing passes", "–", "–")
-    assert said["to go"] == "1,234 more answers until certified"
-    assert "not good enough" in dict(rows(standing(answers_needed=None)))["to go"]
+    assert said["to go"] == "about 1,300 more answers until certified"
+    assert dict(rows(standing(answers_needed=59, evidence=0)))["to go"] == "at least 59 more answers until certified"
+    assert (
+        "allow more errors (a larger alpha), or find a better model"
+        in dict(rows(standing(answers_needed=None)))["to go"]
+    )
     assert dict(rows(standing() | {"point": None}))["state"] == "cold"
 
 

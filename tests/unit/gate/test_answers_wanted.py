@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamlabel.gate.answers_wanted import in_words
+from streamlabel.gate.answers_wanted import in_words, more_answers
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,16 @@ from streamlabel.gate.answers_wanted import in_words
 )
 def test_two_digits_are_told_rounded_up_and_beyond_ten_thousand_none(count: int, words: str) -> None:
     assert in_words(count) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "evidence", "words"),
+    [
+        (123, 40, "about 130 more answers"),
+        (1, 40, "about 1 more answer"),
+        (146, 0, "at least 150 more answers"),
+        (20_000, 0, "more than 10,000 more answers"),
+    ],
+)
+def test_without_evidence_it_is_what_the_best_of_models_takes(count: int, evidence: int, words: str) -> None:
+    assert more_answers(count, evidence) == words

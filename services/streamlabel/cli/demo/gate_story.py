@@ -12,6 +12,7 @@ from streamlabel.cli.demo.gate_source import GateSource, GateView
 from streamlabel.cli.demo.gate_words import wanted
 from streamlabel.cli.demo.play import DemoStream
 from streamlabel.core.label import Label, LabelSource
+from streamlabel.gate.answers_wanted import NO_NUMBER
 
 UNNOTICED = "until the gate closed"
 
@@ -154,7 +155,7 @@ def _why_nothing(gate: GateView | None) -> str:
     if gate is None:
         return "the learning service told of no gate"
     if gate.answers_needed is None:
-        return "no number of answers would do for a model that errs so often"
+        return NO_NUMBER
     return f"{wanted(gate)} more of the calibration lane were wanted"
 
 

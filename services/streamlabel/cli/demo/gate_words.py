@@ -15,7 +15,11 @@ def wanted(gate: GateView) -> str:
     """What a closed gate waits for."""
     if gate.answers_needed is None:
         return "no number would do"
-    return f"{in_words(gate.answers_needed)} answers" if gate.answers_needed else "the next look"
+    return (
+        f"{in_words(gate.answers_needed, at_least=not gate.evidence)} answers"
+        if gate.answers_needed
+        else "the next look"
+    )
 
 
 def in_short(gate: GateView | None) -> str:
