@@ -247,7 +247,7 @@ async def test_what_changes_appears_by_itself_and_is_said_aloud(gates: GateHost,
     await gates.begin(DIGITS)
     await gates.live(DIGITS, cold(now - 10_000), steps=[step(cold(now - 10_000))])
     ada = await look()
-    await expect(ada.figure("Until certified")).to_contain_text("154")
+    await expect(ada.figure("Until certified")).to_contain_text("About 160")
     await expect(ada.page.get_by_role("progressbar", name="Until certified")).to_be_visible()
     opened = certified(now)
     await gates.live(DIGITS, opened, steps=[step(opened)])

@@ -91,11 +91,20 @@ test("shares have the digits that say something", () => {
 });
 
 test("what is still wanted is said in words where a number would not do", () => {
-  const told = (answers, state = "cold") => words.needed({ answers_needed: answers, state });
-  assert.equal(told(1_540).value, "1,540");
+  const told = (answers, state = "cold", evidence = 20) => words.needed({ answers_needed: answers, state, evidence });
   assert.match(told(1).note, /^more answer of/);
-  assert.equal(`${told(null).value} ${told(null).note}`, "No number of answers would do as the model is now");
+  assert.equal(`${told(null).value} ${told(null).note}`,
+    "No number of answers would do as the model is now: allow more errors (a larger alpha), or find a better model");
   assert.equal(told(0, "certified").value, "Certified");
+});
+
+test("a guess is told as a guess, in the words of the command line", () => {
+  const told = (answers, evidence = 20) => words.needed({ answers_needed: answers, state: "cold", evidence });
+  const written = [1, 28, 123, 120, 999, 5_440, 10_000, 10_001, 4_000_000].map((answers) => told(answers).value);
+  assert.deepEqual(written, ["About 1", "About 28", "About 130", "About 120", "About 1,000", "About 5,500", "About 10,000", "More than 10,000", "More than 10,000"]);
+  assert.equal(told(146, 0).value, "At least 150");
+  assert.match(told(146, 0).note, /were the model never wrong$/);
+  assert.equal(words.shortly({ answers_needed: 123, state: "cold", evidence: 20 }), "about 130 more answers until certified");
 });
 
 test("a threshold that nothing reaches is no number", () => {

@@ -59,12 +59,23 @@ export function age(durationMs) {
   return `${Math.round(seconds / 86_400)} days`;
 }
 
-// “n more answers until certified”, by what the service estimates.
+// “About n more answers until certified”, by what the service estimates.
 export function needed(point) {
-  if (point.answers_needed === null) return { value: "No number", note: "of answers would do as the model is now", words: true };
+  if (point.answers_needed === null) {
+    return { value: "No number", note: "of answers would do as the model is now: allow more errors (a larger alpha), or find a better model", words: true };
+  }
   if (point.answers_needed === 0 || point.state === "certified") return { value: "Certified", note: "no answer is wanted for that", words: true };
-  const note = `more ${point.answers_needed === 1 ? "answer" : "answers"} of the calibration lane until certified, by the errors so far`;
-  return { value: number(point.answers_needed), note };
+  const note = `more ${point.answers_needed === 1 ? "answer" : "answers"} of the calibration lane until certified, `
+    + (point.evidence === 0 ? "were the model never wrong" : "by the errors so far");
+  const told = inWords(point);
+  return { value: told[0].toUpperCase() + told.slice(1), note };
+}
+
+// “about 130”, “at least 59” without evidence, “more than 10,000”: as `gate/answers_wanted.py` has it, for it is a guess by few errors.
+function inWords({ answers_needed: wanted, evidence }) {
+  if (wanted > 10_000) return `more than ${number(10_000)}`;
+  const unit = 10 ** Math.max(0, String(wanted).length - 2);
+  return `${evidence === 0 ? "at least" : "about"} ${number(Math.ceil(wanted / unit) * unit)}`;
 }
 
 // The same as one short line, for the list of projects.
@@ -72,5 +83,5 @@ export function shortly(point) {
   if (point === null) return "not looked at yet";
   if (point.state === "certified") return `labels ${percent(point.coverage)} alone, bound ${percent(point.bound)}`;
   if (point.answers_needed === null) return "no number of answers would do as the model is now";
-  return `${count(point.answers_needed, "more answer")} until certified`;
+  return `${inWords(point)} more ${point.answers_needed === 1 ? "answer" : "answers"} until certified`;
 }
