@@ -68,7 +68,7 @@ export function needed(point) {
   const note = `more ${point.answers_needed === 1 ? "answer" : "answers"} of the calibration lane until certified, `
     + (point.evidence === 0 ? "were the model never wrong" : "by the errors so far");
   const told = inWords(point);
-  return { value: told[0].toUpperCase() + told.slice(1), note };
+  return { value: told[0].toUpperCase() + told.slice(1), note, words: true };
 }
 
 // “about 130”, “at least 59” without evidence, “more than 10,000”: as `gate/answers_wanted.py` has it, for it is a guess by few errors.
