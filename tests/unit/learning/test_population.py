@@ -8,6 +8,7 @@ from streamlabel.gate.coin_keys import CoinKeys
 from streamlabel.gate.weigh import Weighed, weigh
 from streamlabel.learning.rules.book import Book, BookLimits
 from streamlabel.learning.rules.gates import published_gate
+from streamlabel.learning.rules.listening import Heard
 from streamlabel.learning.rules.suspicions import NOTHING
 from streamlabel.wire import gates
 from support.gates import COIN_KEY, NOW, a_gate, a_prediction
@@ -35,6 +36,16 @@ def test_a_gate_speaks_of_no_embedding_that_its_evidence_cannot_have() -> None:
         book.dimensions = length
         assert {each.record.key.record_id for each in given if book.can_use(each)} == fit
         assert published_length(book) == length
+
+
+def test_one_odd_prediction_among_the_first_does_not_say_how_long_an_embedding_is() -> None:
+    heard, book = Heard(7, lambda key: 0.5), Book(subject_of_mail(), BookLimits())
+    for number, embedding in enumerate(((0.5,), (0.5, -0.25), (0.25, 0.5))):
+        heard.prediction(a_prediction(f"r{number}", 0.9, embedding=embedding), written_ms=7)
+    for event in heard.events(book):
+        book.apply(event)
+    assert book.dimensions == 2
+    assert {record.record_id for record in book.room} == {"r1", "r2"}
 
 
 def published_length(book: Book) -> int | None:

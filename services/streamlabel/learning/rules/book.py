@@ -18,6 +18,7 @@ import numpy as np
 from streamlabel.core.control import GateState
 from streamlabel.core.prediction import Prediction
 from streamlabel.gate.keeper import CLOSED, Keeper, Transition
+from streamlabel.gate.lane import are_spare
 from streamlabel.gate.policy import GatePolicy
 from streamlabel.gate.published import is_scorable
 from streamlabel.gate.sample import NOT_ASKED, Rows
@@ -76,7 +77,7 @@ class Book:
         self.suspicions: list[Suspicion] = []
         self.answered = self.calibrated = 0
         self.ticked_ms = self.looked_at_ms = 0
-        # How many numbers an embedding has: as the first record has it. A model version does not change its shape.
+        # How many numbers an embedding has: as most of the first records have it. A model version does not change its shape.
         self.dimensions: int | None = None
         self.early = EarlyWords(limits.waiting)
         self.course = Course()
@@ -335,7 +336,8 @@ class Book:
         self.calibrated += len(ready)
         rows = rows_of(ready, self.keeper.scorer)
         passable = np.array([record.passable for record in ready])
-        self.keeper.calibrate(rows, passable, np.array([record.coin >= record.rate / 2 for record in ready]))
+        spare = are_spare([record.coin for record in ready], [record.rate for record in ready])
+        self.keeper.calibrate(rows, passable, spare)
         self._audits += [audited(record, record.answer) for record in ready]
 
     def _as_people_allow(self, transition: Transition) -> Transition:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -80,7 +80,8 @@ class Heard:
         usable = [each for each in reversed(first_of.values()) if book.can_use(each[0])]
         if not usable:
             return None
-        size = len(usable[0][0].embedding)
+        # One odd prediction among the first must not keep the gate shut to all that follow.
+        size = Counter(len(each.embedding) for each, _ in usable).most_common(1)[0][0]
         usable = [each for each in usable if len(each[0].embedding) == size]
         predictions = [prediction for prediction, _ in usable]
         embeddings = None
