@@ -172,18 +172,19 @@ async def test_how_a_gate_stands_and_why(gates: GateHost, look: Look) -> None:
     await expect(ada.page).to_have_title("digits · Gates · Streamlabel")
     await expect(ada.page.locator(".stands")).to_have_text("digitsCertifiedmodel digits 3, taxonomy 1")
     await expect(ada.page.locator(".promise")).to_contain_text("at most 5 % of the labels")
+    await expect(ada.page.locator(".promise")).to_contain_text("one person says of each calibration record")
     for name, words in {
         "Labelled by the model": "%of the latest thousand records passed the gate",
         "Certified error rate": "≤ 4.6 %of these labels are wrong; promised are 5 %",
         "Evidence": "431calibration answers above the threshold, 9 of them wrong; 712 in all",
         "Until certified": "Certified",
         "Calibration lane": "5 %of the stream",
-        "Unanswered": "12calibration records wait for people",
+        "Unanswered": "12calibration records have no label yet, in people’s hands or waiting",
         "Threshold": "0.9132",
-        "Evidence for alarm": "1.37 to 1",
+        "Evidence for alarm": "At 200 to 1 it is revoked",
         "Guard": "97 %",
         "Looks and certificates": "14 and 2",
-        "Wrong certificates at most": "0.55",
+        "Wrong by bad luck, at most": "0.55 certificates",
     }.items():
         await expect(ada.figure(name)).to_contain_text(words)
     steps = ada.page.get_by_role("listitem").filter(has=ada.page.locator(".step-head"))

@@ -46,6 +46,16 @@ test("ticks are round, inside, and not too many", () => {
   }
 });
 
+test("in spans of days midnights say the day, and the hours between them stay hours", () => {
+  const midnight = new Date(2026, 2, 3).getTime();
+  for (const hours of [10, 30, 48, 60, 96]) {
+    const [from, to] = [midnight - (hours / 2) * 60 * MINUTE - 7 * MINUTE, midnight + (hours / 2) * 60 * MINUTE];
+    const told = course.timeTicks(from, to, 8).map((at) => words.tick(at, to - from));
+    assert.ok(told.includes("Mar 3") && told.length >= 3, `${hours}: ${told}`);
+    assert.equal(new Set(told.filter((text) => !text.includes(":"))).size, told.filter((text) => !text.includes(":")).length, `${hours}: ${told}`);
+  }
+});
+
 test("the table has each change of state, the latest point, and no more rows than are wanted", () => {
   const points = Array.from({ length: 300 }, (_, minute) => point(minute, minute === 123 ? "revoked" : "cold"));
   const rows = course.tableRows(points, 20);

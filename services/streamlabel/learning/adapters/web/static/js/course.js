@@ -2,7 +2,8 @@
 
 // A point this much after the one before is no neighbour: learning was away in between, and no gate counted.
 const GAP_MS = 15 * 60_000;
-const STEPS_MS = [10, 30, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 172_800, 604_800, 2_592_000].map((s) => s * 1000);
+// Those below a day divide it: so midnight is among the ticks, and says which day begins.
+const STEPS_MS = [10, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 2_592_000].map((s) => s * 1000);
 
 // Stretches during which the state was the same: {state, fromMs, toMs}.
 export function bands(points, gapMs = GAP_MS) {
@@ -41,11 +42,18 @@ export const boundOf = (point) => (point.state === "certified" && point.bound < 
 // Round moments of the local clock between both ends, at most `most` of them.
 export function timeTicks(fromMs, toMs, most) {
   const stepMs = STEPS_MS.find((step) => (toMs - fromMs) / step <= most) ?? STEPS_MS.at(-1);
-  const shiftMs = new Date(fromMs).getTimezoneOffset() * 60_000;
-  const first = Math.ceil((fromMs - shiftMs) / stepMs) * stepMs + shiftMs;
+  const first = Math.ceil((fromMs - shiftMs(fromMs)) / stepMs) * stepMs;
   const ticks = [];
-  for (let at = first; at <= toMs; at += stepMs) ticks.push(at);
+  for (let local = first; local <= toMs - shiftMs(toMs); local += stepMs) {
+    // Where the clock is put forward or back in between, the hours stay round.
+    const at = local + shiftMs(local + shiftMs(fromMs));
+    if (at >= fromMs && at <= toMs) ticks.push(at);
+  }
   return ticks;
+}
+
+function shiftMs(atMs) {
+  return new Date(atMs).getTimezoneOffset() * 60_000;
 }
 
 // The upper end of the scale of error rates: alpha in the middle, or everything that was.

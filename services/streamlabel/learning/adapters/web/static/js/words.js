@@ -43,10 +43,10 @@ export function moment(ms, nowMs) {
   return today ? clock.format(when) : `${day.format(when)}, ${clock.format(when)}`;
 }
 
-// For the time axis: the day, where a tick is a midnight's or the span is of days.
+// For the time axis: the day, where it begins; else the time of day, with seconds where a tick needs them.
 export function tick(ms, spanMs) {
   const when = new Date(ms);
-  if (spanMs > 36 * 3_600_000) return day.format(when);
+  if (when.getHours() === 0 && when.getMinutes() === 0 && when.getSeconds() === 0) return day.format(when);
   return spanMs < 180_000 ? clock.format(when) : shortClock.format(when);
 }
 

@@ -150,11 +150,15 @@ function grid(plan) {
 }
 
 function times(plan) {
-  const most = Math.max(2, Math.floor((plan.right - LEFT) / 72));
-  const y = LOWER_TOP + LOWER + 18;
+  const spanMs = plan.toMs - plan.fromMs;
+  const most = Math.max(2, Math.floor((plan.right - LEFT) / (spanMs < 180_000 ? 76 : 58)));
+  const bottom = LOWER_TOP + LOWER;
   return timeTicks(plan.fromMs, plan.toMs, most)
     .filter((at) => plan.x(at) < plan.right - 16 && plan.x(at) > LEFT + 12)
-    .map((at) => s("text", { x: plan.x(at), y, "text-anchor": "middle" }, tick(at, plan.toMs - plan.fromMs)));
+    .flatMap((at) => [
+      s("line", { class: "tick-line", x1: plan.x(at), x2: plan.x(at), y1: bottom, y2: bottom + 5 }),
+      s("text", { x: plan.x(at), y: bottom + 19, "text-anchor": "middle" }, tick(at, spanMs)),
+    ]);
 }
 
 function titles() {

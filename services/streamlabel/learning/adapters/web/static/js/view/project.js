@@ -22,7 +22,7 @@ export class ProjectView {
     ]);
     this.facts = new Figures("fact", [
       ["threshold", "Threshold"], ["alarm", "Evidence for alarm"], ["guard", "Guard"], ["confirmed", "Confirmed until"],
-      ["looked", "Last look"], ["ledger", "Looks and certificates"], ["delta", "Wrong certificates at most"], ["epoch", "Epoch"],
+      ["looked", "Last look"], ["ledger", "Looks and certificates"], ["delta", "Wrong by bad luck, at most"], ["epoch", "Epoch"],
     ]);
     this.course = new CourseView(span, chooseSpan);
     this.transitions = new TransitionList();
@@ -39,16 +39,17 @@ export class ProjectView {
   }
 
   show({ project, nowMs, points, fromMs, transitions }) {
-    const { point, alpha, delta } = project;
+    const { point, alpha, delta, double_blind_share: twice } = project;
     tell(this.model, `model ${project.model_name} ${project.model_version}, taxonomy ${project.taxonomy_version}`);
-    tell(this.promise, `Promised: at most ${percent(alpha)} of the labels that the model sets alone are wrong (alpha), `
-      + `for each certificate with a probability of ${percent(1 - delta)} (1 − delta ${delta}).`);
+    tell(this.promise, `Promised: at most ${percent(alpha)} of the labels that the model sets alone are wrong (alpha). Each look at the evidence `
+      + `may say so falsely with a probability of ${percent(delta)} at most (delta). What is wrong, `
+      + (twice > 0 ? `two people say of ${percent(twice)} of the calibration records, one person of the others.` : "one person says of each calibration record."));
     this.pill.hidden = this.figures.list.hidden = this.rest.hidden = point === null;
     if (point === null) this.reason.hidden = true;
     if (point === null) return tell(this.meaning, "Learning has begun with it just now: how the gate stands appears here within seconds.");
     this.#showStanding(point);
     this.figures.show(figuresOf(point, alpha, nowMs));
-    this.facts.show(factsOf(point, nowMs));
+    this.facts.show(factsOf(project, nowMs));
     this.course.show({ project: this.name, alpha, points, fromMs, toMs: nowMs });
     this.transitions.show(transitions, nowMs);
   }
@@ -108,19 +109,22 @@ function figuresOf(point, alpha) {
       : { value: number(point.evidence), note: "calibration answers in the window" },
     needed: wanted,
     lane: { value: percent(point.lane_rate), note: "of the stream goes to people without the model’s answer" },
-    unanswered: { value: number(point.unanswered), note: point.unanswered === 1 ? "calibration record waits for people" : "calibration records wait for people" },
+    unanswered: { value: number(point.unanswered), note: `calibration ${point.unanswered === 1 ? "record has" : "records have"} no label yet, in people’s hands or waiting` },
   };
 }
 
-function factsOf(point, nowMs) {
+function factsOf({ point, delta, alarm_limit: alarmLimit }, nowMs) {
   return {
     threshold: { value: score(point.threshold), note: "The score from which on the model labels alone." },
-    alarm: { value: `${number(Number(point.alarm.toPrecision(3)))} to 1`, note: "That errors rose above alpha, by calibration answers since the certificate. Large enough, it revokes." },
-    guard: { value: point.guard_cap >= 1 ? "Not binding" : percent(Math.max(0, point.guard_cap)), note: "The share of the stream that errors so far leave the gate to let pass; at 0 it is revoked." },
-    confirmed: { value: point.confirmed_until_ms ? moment(point.confirmed_until_ms, nowMs) : "Nothing yet", note: "Every calibration record decided before is answered and counted." },
+    alarm: { value: `${number(Number(point.alarm.toPrecision(3)))} to 1`, note: `That errors rose above alpha, by calibration answers since the gate opened. At ${number(alarmLimit)} to 1 it is revoked.` },
+    guard: { value: point.guard_cap >= 1 ? "Not binding" : percent(Math.max(0, point.guard_cap)), note: "The model labels this share of the stream at most: each error that the lane finds lowers it. At 0 the gate is revoked." },
+    confirmed: { value: point.confirmed_until_ms ? moment(point.confirmed_until_ms, nowMs) : "Nothing yet", note: "Every calibration record decided before that is answered and counted, or its time was over." },
     looked: { value: point.looked_at_ms ? `${age(nowMs - point.looked_at_ms)} ago` : "None yet", note: "Evidence is tested at planned looks, as the stream goes on." },
-    ledger: { value: `${number(point.looks)} and ${number(point.certificates)}`, note: "Looks so far, and certificates that came of them." },
-    delta: { value: number(Number(point.wrong_certificates_at_most.toPrecision(2))), note: "On average over all looks so far: each risks its share of delta." },
+    ledger: { value: `${number(point.looks)} and ${number(point.certificates)}`, note: "How often the evidence was tested, and how many certificates came of it." },
+    delta: {
+      value: count(Number(point.wrong_certificates_at_most.toPrecision(2)), "certificate"),
+      note: `Each look may certify falsely with a probability of ${percent(delta)} (delta); over all looks so far that makes so many on average, and no more.`,
+    },
     epoch: { value: number(point.epoch), note: "How often evidence began anew after a change." },
   };
 }
