@@ -184,7 +184,7 @@ async def test_how_a_gate_stands_and_why(gates: GateHost, look: Look) -> None:
         "Evidence for alarm": "At 200 to 1 it is revoked",
         "Guard": "97 %",
         "Looks and certificates": "14 and 2",
-        "Wrong by bad luck, at most": "0.55 certificates",
+        "Wrong by bad luck": "≤ 0.55 certificates",
     }.items():
         await expect(ada.figure(name)).to_contain_text(words)
     steps = ada.page.get_by_role("listitem").filter(has=ada.page.locator(".step-head"))

@@ -22,7 +22,7 @@ export class ProjectView {
     ]);
     this.facts = new Figures("fact", [
       ["threshold", "Threshold"], ["alarm", "Evidence for alarm"], ["guard", "Guard"], ["confirmed", "Confirmed until"],
-      ["looked", "Last look"], ["ledger", "Looks and certificates"], ["delta", "Wrong by bad luck, at most"], ["epoch", "Epoch"],
+      ["looked", "Last look"], ["ledger", "Looks and certificates"], ["delta", "Wrong by bad luck"], ["epoch", "Epoch"],
     ]);
     this.course = new CourseView(span, chooseSpan);
     this.transitions = new TransitionList();
@@ -122,7 +122,7 @@ function factsOf({ point, delta, alarm_limit: alarmLimit }, nowMs) {
     looked: { value: point.looked_at_ms ? `${age(nowMs - point.looked_at_ms)} ago` : "None yet", note: "Evidence is tested at planned looks, as the stream goes on." },
     ledger: { value: `${number(point.looks)} and ${number(point.certificates)}`, note: "How often the evidence was tested, and how many certificates came of it." },
     delta: {
-      value: count(Number(point.wrong_certificates_at_most.toPrecision(2)), "certificate"),
+      value: `≤ ${count(Number(point.wrong_certificates_at_most.toPrecision(2)), "certificate")}`,
       note: `Each look may certify falsely with a probability of ${percent(delta)} (delta); over all looks so far that makes so many on average, and no more.`,
     },
     epoch: { value: number(point.epoch), note: "How often evidence began anew after a change." },
