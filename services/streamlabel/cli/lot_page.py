@@ -25,7 +25,6 @@ _STYLE = f"""
 @media screen and (prefers-color-scheme: dark) {{ :root {{ {_DARK} }} }}
 body {{ font: 16px/1.45 system-ui, sans-serif; color: var(--ink); background: var(--ground) }}
 body {{ max-width: 720px; margin: 0 auto; padding: 16px }}
-@media print {{ :root {{ color-scheme: light }} body {{ padding: 0; font-size: 9.5pt; max-width: none }} svg {{ max-height: 62mm }} }}
 p {{ margin: 8px 0 }} .note {{ color: var(--muted); font-size: .9em }}
 h1 {{ font-size: 1.6em; margin: 0 0 8px }} h2 {{ font-size: 1.15em; margin: 20px 0 6px; break-after: avoid }}
 .promise {{ font-size: 1.25em; border-left: 5px solid var(--accent); padding: 2px 0 2px 14px; margin: 12px 0 }}
@@ -37,7 +36,12 @@ ul {{ margin: 6px 0; padding-left: 22px }} li {{ margin: 3px 0 }}
 code {{ font-size: .85em; overflow-wrap: anywhere }}
 pre {{ background: var(--code); padding: 10px 12px; margin: 8px 0; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85em }}
 .warning {{ color: var(--warning) }}
-{PLOT_STYLE}"""
+{PLOT_STYLE}
+@media print {{
+  :root {{ color-scheme: light }} body {{ padding: 0; font-size: 10pt; max-width: none }} p, ul {{ margin: 5px 0 }}
+  svg {{ max-height: 80mm }} svg, pre, tr, li {{ break-inside: avoid }}
+}}
+"""
 _PROMISED = (
     "The bound holds with the stated confidence, whatever the model is and however records depend on each other: all chance is in the "
     "secret coin that drew the calibration records.",
