@@ -49,7 +49,12 @@ def lot(
     ] = None,
     html_out: Annotated[
         Path | None,
-        typer.Option("--html", metavar="OUT", help="Write it as one page to be printed (A4).", show_default=False),
+        typer.Option(
+            "--html",
+            metavar="OUT",
+            help="Write it as a page of HTML, for screens and for paper (A4).",
+            show_default=False,
+        ),
     ] = None,
     data_dir: DataDirOption = None,
     kafka: KafkaOption = None,

@@ -38,8 +38,8 @@ pre {{ background: var(--code); padding: 10px 12px; margin: 8px 0; white-space: 
 .warning {{ color: var(--warning) }}
 {PLOT_STYLE}
 @media print {{
-  :root {{ color-scheme: light }} body {{ padding: 0; font-size: 10pt; max-width: none }} p, ul {{ margin: 5px 0 }}
-  svg {{ max-height: 80mm }} svg, pre, tr, li {{ break-inside: avoid }}
+  :root {{ color-scheme: light }} body {{ padding: 0; font-size: 9.5pt; max-width: none }} p, ul {{ margin: 5px 0 }}
+  svg {{ max-height: 66mm }} svg, pre, tr, li {{ break-inside: avoid }}
 }}
 """
 _PROMISED = (
