@@ -114,8 +114,34 @@ def test_ctrl_c_in_the_foreground_stops_everything_in_order(directory: Directory
     said.append(up.stdout.read())
     assert up.wait(timeout=60) == 0, "".join(said)
     directory.assert_nothing_is_left(pids)
+    end = said[-1].splitlines()
+    assert end[0] == "Stopping, the services first; once more kills what still runs"
+    assert end[-1] == f"Stopped; labels and queue stay in {directory.root}, for the next `streamlabel up` here"
     assert "Traceback" not in "".join(said)
+    assert "not ready" not in "".join(end)
     assert "database system is shut down" in directory.run("logs", "postgres").out
+
+
+def test_ctrl_c_while_it_starts_in_the_background_leaves_nothing_there(directory: Directory) -> None:
+    up = subprocess.Popen(
+        [sys.executable, "-m", "streamlabel.cli.app", "up", "--detach"],
+        env=clean_environment({"STREAMLABEL_DATA_DIR": str(directory.root)}),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert up.stdout is not None
+    said: list[str] = []
+    for line in up.stdout:
+        said.append(line)
+        if "postgres is ready" in line:
+            break
+    pids = directory.pids()
+    assert pids
+    os.killpg(up.pid, signal.SIGINT)
+    said.append(up.stdout.read())
+    assert up.wait(timeout=60) == 130, "".join(said)
+    assert "Stopped before everything was ready; labels and queue stay in" in said[-1]
+    assert "Traceback" not in "".join(said)
+    directory.assert_nothing_is_left(pids)
 
 
 def test_a_killed_service_and_a_killed_server_come_back(directory: Directory) -> None:

@@ -83,10 +83,26 @@ def up(
     )
     if detach:
         with _progress() as progress:
-            Stack(data.root, options=options, progress=progress, detached=True).start()
+            _start(Stack(data.root, options=options, progress=progress, detached=True), progress)
         _tell_running(data)
         return
     _supervise(data, options)
+
+
+def _start(stack: Stack, progress: Progress) -> None:
+    """Starts it; who interrupts that wants nothing of it to go on in the background."""
+    try:
+        stack.start()
+    except KeyboardInterrupt:
+        if stack.was_started_here:
+            progress.say("Stopping what has started")
+            stack.stop()
+            progress.say(f"Stopped before everything was ready; {_kept(stack.data)}")
+        raise
+
+
+def _kept(data: DataDir) -> str:
+    return f"labels and queue stay in {data.root}, for the next `streamlabel up` here"
 
 
 def down(data_dir: DataDirOption = None) -> None:
@@ -176,8 +192,7 @@ def _supervise(data: DataDir, options: StackOptions) -> None:
             told = asyncio.create_task(_tell_when_ready(data, progress))
             try:
                 await Supervisor(data, options, progress, topics.apply).run()
-                if not told.done():
-                    progress.say("Stopped before everything was ready")
+                progress.say(f"{'Stopped' if told.done() else 'Stopped before everything was ready'}; {_kept(data)}")
             finally:
                 await end([told])
 

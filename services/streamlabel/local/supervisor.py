@@ -138,7 +138,9 @@ class Supervisor:
         return units
 
     def _on_signal(self) -> None:
-        if self._stop.is_set():
+        if not self._stop.is_set():
+            self._progress.say("Stopping, the services first; once more kills what still runs")
+        else:
             for child in self._children.values():
                 child.send(signal.SIGKILL)
         self._stop.set()
@@ -260,7 +262,8 @@ class Supervisor:
             phase = ProcessPhase.READY if condition.ready else ProcessPhase.STARTING
             if (known.phase, known.reason) != (phase, condition.remark):
                 self._tell_process(unit, phase=phase, reason=condition.remark)
-            if not condition.ready and condition.remark != told and time.time() - child.started_at > _TELL_WHY_AFTER_S:
+            is_late = time.time() - child.started_at > _TELL_WHY_AFTER_S and not self._stop.is_set()
+            if not condition.ready and condition.remark != told and is_late:
                 told = condition.remark
                 self._progress.say(f"{unit.name} is not ready: {told}")
             if condition.ready and known.phase is not ProcessPhase.READY:
