@@ -48,6 +48,7 @@ class PaperDesk:
     submissions: list[review_pb2.Annotation] = field(default_factory=list)
     statuses: dict[str, Any] = field(default_factory=dict)
     released: int = 0
+    begun: int = 0
     extended: int = 0
 
     def __post_init__(self) -> None:
@@ -148,7 +149,8 @@ class PaperDesk:
             mine = [sheet for sheet in self.sheets.values() if sheet.task.record.project == name]
             stats = answer.queues.add(
                 project=name,
-                open_tasks=sum(sheet.is_free for sheet in mine),
+                open_tasks=sum(sheet.is_free for sheet in mine) + self.begun,
+                begun_tasks=self.begun,
                 leased_tasks=sum(sheet.answer is None and not sheet.is_free for sheet in mine),
                 answered_tasks=sum(sheet.answer is not None for sheet in mine),
                 answers_per_minute=12.5,

@@ -169,6 +169,13 @@ async def test_the_header_tells_depth_and_own_count(visit: Visit, desk: PaperDes
     await expect(ada.page.locator(".header-stats")).to_contain_text("32 waiting")
 
 
+async def test_what_others_have_begun_is_not_told_to_wait(visit: Visit, desk: PaperDesk) -> None:
+    desk.begun = 3
+    ada = await visit()
+    await ada.sees("d-0000")
+    await expect(ada.page.locator(".header-stats")).to_contain_text("36 waiting")
+
+
 async def test_an_empty_queue_waits_pleasantly_and_goes_on_by_itself(visit: Visit, desk: PaperDesk) -> None:
     desk.sheets.clear()
     ada = await visit()

@@ -53,11 +53,13 @@ export class QueueWatch extends EventTarget {
 
 // 64-bit numbers travel as strings, zeros not at all.
 function readable(stats) {
+  // What wants another person besides waits for nobody in particular; and nobody is to learn from a number that others check.
+  const waiting = Math.max(0, Number(stats.openTasks ?? 0) - Number(stats.begunTasks ?? 0));
   return {
-    open: Number(stats.openTasks ?? 0),
+    open: waiting,
     leased: Number(stats.leasedTasks ?? 0),
     answered: Number(stats.answeredTasks ?? 0),
-    oldestAt: stats.oldestAt ? Date.parse(stats.oldestAt) : null,
+    oldestAt: waiting && stats.oldestAt ? Date.parse(stats.oldestAt) : null,
     answersPerMinute: stats.answersPerMinute ?? 0,
   };
 }
