@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,11 +15,13 @@ import pytest
 from streamlabel.client.retry import Patience
 from streamlabel.client.review import ReviewClient
 from streamlabel.core.control import Release, ReleaseState
-from streamlabel.core.review import Annotation
+from streamlabel.core.decision import DecisionReason
+from streamlabel.core.project import CertifiedPolicy
+from streamlabel.core.review import Annotation, ReviewTask
 from streamlabel.local.ports import choose
-from streamlabel.wire import control, predictions
-from streamlabel.wire.flow import GATES, PREDICTIONS, RELEASES
-from streamlabel.wire.gates import decode_gate
+from streamlabel.runtime.broker import TopicReader
+from streamlabel.wire import control, labels, predictions, review_tasks
+from streamlabel.wire.flow import LABELS, PREDICTIONS, RELEASES, REVIEW_TASKS
 from streamlabel.wire.headers import ingest_headers
 from support.gate_town import PROJECT, Town, prediction, truth_of
 from support.pipeline import Pipeline, service
@@ -79,9 +82,9 @@ async def send(town: Town, begin: int, end: int, *, version: int, sent_ms: int) 
         await town.pipeline.write(town.pipeline.names.topic(PREDICTIONS), partition, rows)
 
 
-async def heard(town: Town, place: int, version: int = 1) -> dict[str, Any]:
-    """How the gate stands once so many records are seen and none of the lane waits for an answer."""
-    point = None
+async def nobody_waits(town: Town, place: int, version: int = 1) -> None:
+    """Returns once so many records are seen, and none of the lane waits for an answer."""
+    point: Any = None
     try:
         async with asyncio.timeout(40):
             while True:
@@ -89,31 +92,38 @@ async def heard(town: Town, place: int, version: int = 1) -> dict[str, Any]:
                     for project in (await town.ask("projects"))["projects"]:
                         point = project["point"]
                         is_its = project["model_version"] == version and point
-                        if is_its and point["place"] == place and not point["unanswered"]:
-                            return dict(point)
+                        if is_its and point["place"] >= place and not point["unanswered"]:
+                            return
                 await asyncio.sleep(0.2)
     except TimeoutError:
         raise AssertionError(f"waited for place {place} of version {version}: {point}") from None
 
 
-async def gate_is_there(town: Town, version: int) -> None:
-    """Returns once the latest gate is one of this version, and not void."""
-    reader = town.pipeline.broker.reader(town.pipeline.names.topic(GATES))
-    await reader.start()
-    try:
-        async with asyncio.timeout(40):
-            while True:
-                for message in await reader.poll(0.1):
-                    gate = None if message.tombstone else decode_gate(message.value).gate
-                    if (
-                        gate
-                        and gate.model_version == version
-                        and gate.expires_at
-                        and gate.expires_at > datetime.now(UTC)
-                    ):
-                        return
-    finally:
-        await reader.stop()
+@dataclass
+class Tasks:
+    """What routing sends to people, as it comes."""
+
+    reader: TopicReader
+    found: list[ReviewTask] = field(default_factory=list)
+
+    async def grow(self, count: int) -> list[ReviewTask]:
+        """So many more."""
+        begin = len(self.found)
+        async with asyncio.timeout(60):
+            while len(self.found) < begin + count:
+                self.found += [review_tasks.decode(message.value) for message in await self.reader.poll(0.1)]
+        return self.found[begin:]
+
+
+async def gate_is_known(town: Town, tasks: Tasks, version: int) -> int:
+    """Sends records of this version, one after the other, until routing goes by a gate of it; how many that took."""
+    for number in range(1000 * version, 1000 * version + 500):
+        await send(town, number, number + 1, version=version, sent_ms=1_700_000_000_000)
+        [task] = await tasks.grow(1)
+        if task.decision.reason is not DecisionReason.NO_GATE:
+            return number + 1 - 1000 * version
+        await asyncio.sleep(0.1)
+    raise AssertionError("routing never heard of the gate")
 
 
 async def audits(town: Town) -> dict[int, list[tuple[str, str | None]]]:
@@ -129,12 +139,22 @@ async def audits(town: Town) -> dict[int, list[tuple[str, str | None]]]:
     return found
 
 
-async def evidence(town: Town, version: int, count: int) -> list[tuple[str, str | None]]:
-    """The audits of this version, once there are so many."""
-    async with asyncio.timeout(40):
-        while len(found := (await audits(town)).get(version, [])) < count:
-            await asyncio.sleep(0.2)
-    return found
+async def evidence(town: Town, version: int, lane: set[str], *, times: int) -> None:
+    """Returns once every record of the lane is evidence of this version so many times, rightly answered."""
+    found: list[tuple[str, str | None]] = []
+    try:
+        async with asyncio.timeout(60):
+            while [record_id for record_id, _ in found] != sorted([*lane] * times):
+                await asyncio.sleep(0.2)
+                found = [each for each in (await audits(town)).get(version, []) if each[0] in lane]
+    except TimeoutError:
+        raise AssertionError(f"{len(found)} audits of {times} x {len(lane)}") from None
+    assert all(answer == truth_of(record_id) for record_id, answer in found)
+
+
+def drawn(tasks: list[ReviewTask]) -> set[str]:
+    """The calibration records among these."""
+    return {task.key.record_id for task in tasks if task.blind}
 
 
 async def release(town: Town, version: int) -> None:
@@ -153,29 +173,43 @@ async def test_a_stream_that_is_sent_again_leaves_no_calibration_record_unanswer
     kafka: str, topic_prefix: str, postgres_database: str
 ) -> None:
     pipeline = await Pipeline.create(kafka, topic_prefix)
-    await pipeline.apply_project(PROJECT)
+    # So strict that the gate stays shut: the lane keeps its rate.
+    await pipeline.apply_project(replace(PROJECT, policy=CertifiedPolicy(alpha=0.01, delta=0.05)))
     town = Town(pipeline, postgres_database, kafka)
+    tasks = Tasks(pipeline.broker.reader(pipeline.names.topic(REVIEW_TASKS)))
     async with town.service("routing"), town.service("learning"), office(town) as people:
-        await gate_is_there(town, 1)
+        await tasks.reader.start()
+        probes = await gate_is_known(town, tasks, 1)
         await send(town, 0, RECORDS, version=1, sent_ms=1_700_000_000_000)
-        await heard(town, RECORDS)
-        lane = len(await evidence(town, 1, 60))
-        async with asyncio.timeout(40):
-            while len(people.answers) < RECORDS:
+        lane = drawn(await tasks.grow(RECORDS))
+        assert len(lane) > RECORDS / 4
+        await evidence(town, 1, lane, times=1)
+        async with asyncio.timeout(60):
+            while len(people.answers) < probes + RECORDS:
                 await asyncio.sleep(0.1)
 
         # By the same gate: nobody is asked anything, and each record of the lane is answered and counts again.
         await send(town, 0, RECORDS, version=1, sent_ms=1_700_000_900_000)
-        await heard(town, 2 * RECORDS)
-        again = await evidence(town, 1, 2 * lane)
-        assert again[::2] == again[1::2]
-        assert dict(again) == {each: f"{'abc'[int(each[-1])]}" for each, _ in again}
-        assert len(people.answers) == RECORDS
+        assert drawn(await tasks.grow(RECORDS)) == lane
+        await evidence(town, 1, lane, times=2)
+        await nobody_waits(town, probes + 2 * RECORDS)
+        assert len(people.answers) == probes + RECORDS
 
-        # By another version's gate: its evidence begins with what people said before, blindly.
+        # By another version's: its evidence begins with what people said before, blindly.
         await release(town, 2)
-        await gate_is_there(town, 2)
+        more = await gate_is_known(town, tasks, 2)
         await send(town, 0, RECORDS, version=2, sent_ms=1_700_001_800_000)
-        await heard(town, RECORDS, version=2)
-        assert {each for each, answer in await evidence(town, 2, 1) if answer} <= {each for each, _ in again}
-        assert len(people.answers) == RECORDS
+        assert drawn(await tasks.grow(RECORDS)) == lane
+        await evidence(town, 2, lane, times=1)
+        await nobody_waits(town, RECORDS + 1, version=2)
+        assert len(people.answers) == probes + more + RECORDS
+        await tasks.reader.stop()
+
+    # Once each, whatever was said again.
+    revisions: dict[str, list[int]] = {}
+    for message in await pipeline.read(pipeline.names.topic(LABELS), probes + more + RECORDS + 2 * len(lane)):
+        label = labels.decode(message.value)
+        revisions.setdefault(label.key.record_id, []).append(label.revision)
+    assert all(given == list(range(1, len(given) + 1)) for given in revisions.values())
+    assert {record_id for record_id, given in revisions.items() if len(given) == 3} == lane
+    assert len(revisions) == probes + more + RECORDS
