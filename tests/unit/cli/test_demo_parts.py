@@ -318,8 +318,19 @@ async def test_a_door_that_refuses_the_first_record_is_an_error() -> None:
 # --- what is shown ---
 
 
-GATE = GateView(state="certified", threshold=0.91, count=140, errors=1, bound=0.034, evidence=300, answers_needed=0)
-COLD = GateView(state="cold", threshold=None, count=0, errors=0, bound=1.0, evidence=20, answers_needed=98)
+GATE = GateView(
+    state="certified",
+    threshold=0.91,
+    count=140,
+    errors=1,
+    bound=0.034,
+    evidence=300,
+    answers_needed=0,
+    confirmed_until_ms=0,
+)
+COLD = GateView(
+    state="cold", threshold=None, count=0, errors=0, bound=1.0, evidence=20, answers_needed=98, confirmed_until_ms=0
+)
 
 
 def moment(

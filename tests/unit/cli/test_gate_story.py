@@ -140,7 +140,9 @@ def test_each_part_of_a_stream_is_told_with_its_answers() -> None:
     assert gate_report(STORY, (one,))["stretches"][0]["contradicted"] == 0.5
 
 
-VIEW = GateView(state="cold", threshold=None, count=0, errors=0, bound=1.0, evidence=20, answers_needed=98)
+VIEW = GateView(
+    state="cold", threshold=None, count=0, errors=0, bound=1.0, evidence=20, answers_needed=98, confirmed_until_ms=0
+)
 
 
 @pytest.mark.parametrize(

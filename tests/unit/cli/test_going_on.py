@@ -8,10 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from streamlabel.cli.demo.gate_source import GateView
 from streamlabel.cli.demo.going_on import going_on
 from streamlabel.cli.demo.options import DemoOptions
 from streamlabel.local.places import DataDir
 
+GATE = GateView(
+    state="certified",
+    threshold=0.91,
+    count=140,
+    errors=1,
+    bound=0.034,
+    evidence=300,
+    answers_needed=0,
+    confirmed_until_ms=1_772_352_090_250,
+)
 OPTIONS = DemoOptions(
     records=4000,
     endless=False,
@@ -27,18 +38,22 @@ OPTIONS = DemoOptions(
 
 
 def test_a_person_is_told_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    began, now = datetime(2026, 3, 1, 8, 0, 0, 700_000, UTC), datetime(2026, 3, 1, 8, 1, 30, 1, UTC)
+    began = datetime(2026, 3, 1, 8, 0, 0, 700_000, UTC)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("STREAMLABEL_DATA_DIR", raising=False)
     here, elsewhere = DataDir.at(), DataDir(tmp_path / "my data")
-    lines = going_on("digits", OPTIONS, here, began, is_ours=True, now=now)
+    lines = going_on("digits", OPTIONS, here, began, GATE, is_ours=True)
     assert lines[0] == "No report was written: --report FILE writes one."
     commands = [line.split("\n")[0].strip() for line in lines[2:]]
     assert commands[0] == "streamlabel up --detach"
     assert (
-        commands[-1] == "streamlabel certify lot --project digits --from 2026-03-01T08:00:00Z --to 2026-03-01T08:01:31Z"
+        commands[-1]
+        == "streamlabel certify lot --project digits --from 2026-03-01T08:00:00Z --to 2026-03-01T08:01:30.250Z"
     )
-    lines = going_on("digits", replace(OPTIONS, report=Path("r.json")), elsewhere, began, is_ours=False, now=now)
+    lines = going_on("digits", replace(OPTIONS, report=Path("r.json")), elsewhere, began, GATE, is_ours=False)
     assert lines[0] == f"Report: {tmp_path / 'r.json'}"
     assert "up --detach" not in "".join(lines)
+    unconfirmed = replace(GATE, confirmed_until_ms=0)
+    for gate in (None, unconfirmed):
+        assert "certify lot" not in "".join(going_on("digits", OPTIONS, here, began, gate, is_ours=True))
     assert all(f" --data-dir '{tmp_path}/my data'" in line for line in lines[2:])

@@ -15,7 +15,10 @@ _TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateView:
-    """The gate at one moment; `threshold` None where nothing passes, `answers_needed` None where no number of answers would do."""
+    """The gate at one moment; `threshold` None where nothing passes, `answers_needed` None where no number of answers would do.
+
+    Labels set before `confirmed_until_ms` (0: none) are all that a lot's certificate can speak of.
+    """
 
     state: str
     threshold: float | None
@@ -24,6 +27,7 @@ class GateView:
     bound: float
     evidence: int
     answers_needed: int | None
+    confirmed_until_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import math
 import shlex
-from datetime import UTC, datetime
+from datetime import datetime
 
+from streamlabel.cli.demo.gate_source import GateView
 from streamlabel.cli.demo.options import DemoOptions
-from streamlabel.cli.moments import told
+from streamlabel.cli.moments import from_ms, told
 from streamlabel.local.places import DataDir
 
 
 def going_on(
-    project: str, options: DemoOptions, data: DataDir, began: datetime, *, is_ours: bool, now: datetime | None = None
+    project: str, options: DemoOptions, data: DataDir, began: datetime, gate: GateView | None, *, is_ours: bool
 ) -> list[str]:
-    """Lines to be read and pasted, about the run since `began`; where its stack ended with it (`is_ours`), first how it comes back."""
+    """Lines to be read and pasted, about the run since `began`; where its stack ended with it (`is_ours`), first how it comes back.
+
+    `gate` is how the gate stands at the end: its evidence says up to when a lot can be certified.
+    """
     where = "" if data == DataDir.at() else f" --data-dir {shlex.quote(str(data.root))}"
-    end = datetime.fromtimestamp(math.ceil((now or datetime.now(UTC)).timestamp()), UTC)
-    begin = began.replace(microsecond=0)
     steps = [
         (f"streamlabel status{where}", "the address of the page of gates: how this one stands, and why"),
         (f"streamlabel gate history --project {project}{where}", "all that the gate did, and by which evidence"),
         (f"streamlabel gate suspects --project {project}{where}", "labels set between a change and the closing"),
-        (
-            f"streamlabel certify lot --project {project} --from {told(begin)} --to {told(end)}{where}",
-            "how many of this run's labels are wrong at most",
-        ),
     ]
+    begin, end = began.replace(microsecond=0), from_ms(gate.confirmed_until_ms if gate else 0)
+    if end > begin:
+        stretch = f"--from {told(begin)} --to {told(end)}"
+        steps.append(
+            (
+                f"streamlabel certify lot --project {project} {stretch}{where}",
+                "how many of the labels that the model set in this run are wrong at most",
+            )
+        )
     if is_ours:
         steps.insert(0, (f"streamlabel up --detach{where}", "the stack has stopped with the demo; this brings it back"))
     report = (

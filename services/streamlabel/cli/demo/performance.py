@@ -54,7 +54,7 @@ def perform(
         scene.lay_out(example, data)
         outcome = run(_perform(options, example, data, play, began_s, farewell))
         _tell(outcome, play, project.policy)
-        for text in going_on(project.name, options, data, began, is_ours=farewell.is_ours):
+        for text in going_on(project.name, options, data, began, outcome.gate.ended, is_ours=farewell.is_ours):
             typer.echo(text)
         _judge(outcome)
     except KeyboardInterrupt:
