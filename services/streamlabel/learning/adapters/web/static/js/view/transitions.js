@@ -19,7 +19,7 @@ export class TransitionList {
     this.node = h("section", { class: "panel", "aria-labelledby": "steps-title" },
       h("h3", { id: "steps-title" }, "Transitions"),
       h("p", { class: "panel-note" }, "Latest first. All are kept for ever, in a chain that shows whether one was changed or taken out: ",
-        h("code", {}, "streamlabel gate history --project …"), ", ", h("code", {}, "streamlabel gate verify"), "."),
+        h("code", {}, "streamlabel gate history"), ", ", h("code", {}, "gate verify"), "."),
       this.none, this.list, this.more);
   }
 
