@@ -64,7 +64,7 @@ def _stream(moment: Situation) -> Panel:
     rows = [
         ("sent", f"{moment.sent:,}" + (f" of {moment.wanted:,}" if moment.wanted else "")),
         ("", f"{moment.sent_per_s:,.0f} a second"),
-        ("unlabelled", f"{moment.outstanding:,}"),
+        ("no label yet", f"{moment.outstanding:,}"),
         ("running for", span(moment.elapsed_s)),
     ]
     return _panel("Stream", _facts(rows), "cyan")
