@@ -1,0 +1,1 @@
+"""What people's answers come to where they differ: pure, on arrays."""
