@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from streamlabel.core.decision import Purpose
 from streamlabel.core.identity import check_project_name
 from streamlabel.core.record import PayloadKind
 from streamlabel.core.taxonomy import Taxonomy
+
+# However many people are asked about a record, a task must end; and everybody's time is dear.
+MOST_VOTES = 15
+DEFAULT_MAX_VOTES = 5
 
 
 class OutputKind(Enum):
@@ -129,6 +134,33 @@ Policy = ThresholdPolicy | ReviewAllPolicy | CertifiedPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewPolicy:
+    """How many people answer a task, and when their answers are a label.
+
+    At least `votes` people are asked, by purpose, at most `max_votes`. Without `sure` the class with most votes wins, another person
+    being asked while two tie; with it another person is asked until a class has that posterior, given who said what, and a task that
+    `max_votes` people leave open goes to one who adjudicates.
+    """
+
+    votes: Mapping[Purpose, int] = field(default_factory=dict)
+    max_votes: int = DEFAULT_MAX_VOTES
+    sure: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.max_votes <= MOST_VOTES:
+            raise ValueError(f"max_votes must be 1-{MOST_VOTES}, not {self.max_votes}")
+        for purpose, votes in self.votes.items():
+            if not 1 <= votes <= self.max_votes:
+                raise ValueError(f"votes for {purpose.value} must be 1-{self.max_votes} (max_votes), not {votes}")
+        if self.sure is not None and not 0.5 < self.sure < 1:
+            raise ValueError(f"sure must lie strictly between 0.5 and 1, not {self.sure}")
+
+    def votes_for(self, purpose: Purpose) -> int:
+        """How many people are asked at least."""
+        return self.votes.get(purpose, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceMapping:
     """Dotted paths to the parts of a record in the JSON values of a foreign topic; an empty path means there is none."""
 
@@ -153,6 +185,7 @@ class Project:
     policy: Policy
     model: ModelBinding | None = None
     source: SourceMapping | None = None
+    review: ReviewPolicy = field(default_factory=ReviewPolicy)
     instructions: str = ""
     description: str = ""
 

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from streamlabel.v1 import decision_pb2 as _decision_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -35,7 +36,7 @@ OUTPUT_KIND_PROBABILITIES: OutputKind
 OUTPUT_KIND_LOGITS: OutputKind
 
 class Project(_message.Message):
-    __slots__ = ("name", "version", "taxonomy", "payload_kind", "model", "policy", "instructions", "source", "applied_at", "description")
+    __slots__ = ("name", "version", "taxonomy", "payload_kind", "model", "policy", "instructions", "source", "applied_at", "description", "review_policy")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     TAXONOMY_FIELD_NUMBER: _ClassVar[int]
@@ -46,6 +47,7 @@ class Project(_message.Message):
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     APPLIED_AT_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    REVIEW_POLICY_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
     taxonomy: Taxonomy
@@ -56,7 +58,26 @@ class Project(_message.Message):
     source: SourceMapping
     applied_at: _timestamp_pb2.Timestamp
     description: str
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., taxonomy: _Optional[_Union[Taxonomy, _Mapping]] = ..., payload_kind: _Optional[_Union[PayloadKind, str]] = ..., model: _Optional[_Union[ModelBinding, _Mapping]] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., instructions: _Optional[str] = ..., source: _Optional[_Union[SourceMapping, _Mapping]] = ..., applied_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., description: _Optional[str] = ...) -> None: ...
+    review_policy: ReviewPolicy
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., taxonomy: _Optional[_Union[Taxonomy, _Mapping]] = ..., payload_kind: _Optional[_Union[PayloadKind, str]] = ..., model: _Optional[_Union[ModelBinding, _Mapping]] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., instructions: _Optional[str] = ..., source: _Optional[_Union[SourceMapping, _Mapping]] = ..., applied_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., description: _Optional[str] = ..., review_policy: _Optional[_Union[ReviewPolicy, _Mapping]] = ...) -> None: ...
+
+class ReviewPolicy(_message.Message):
+    __slots__ = ("votes", "max_votes", "sure")
+    VOTES_FIELD_NUMBER: _ClassVar[int]
+    MAX_VOTES_FIELD_NUMBER: _ClassVar[int]
+    SURE_FIELD_NUMBER: _ClassVar[int]
+    votes: _containers.RepeatedCompositeFieldContainer[PurposeVotes]
+    max_votes: int
+    sure: float
+    def __init__(self, votes: _Optional[_Iterable[_Union[PurposeVotes, _Mapping]]] = ..., max_votes: _Optional[int] = ..., sure: _Optional[float] = ...) -> None: ...
+
+class PurposeVotes(_message.Message):
+    __slots__ = ("purpose", "votes")
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    VOTES_FIELD_NUMBER: _ClassVar[int]
+    purpose: _decision_pb2.Purpose
+    votes: int
+    def __init__(self, purpose: _Optional[_Union[_decision_pb2.Purpose, str]] = ..., votes: _Optional[int] = ...) -> None: ...
 
 class Taxonomy(_message.Message):
     __slots__ = ("version", "classes")

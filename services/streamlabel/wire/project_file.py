@@ -14,7 +14,11 @@ model:                              # leave it out: people label everything
   input: {name: image, width: 28, height: 28, channels: 1}
   output: {name: logits, kind: logits, embedding: embedding}
 policy: {kind: threshold, threshold: 0.9}   # or {kind: review_all}, or {kind: certified, alpha: 0.05, delta: 0.05}
-review: {instructions: "Which digit is it?"}
+review:                             # leave it out: one person each
+  instructions: "Which digit is it?"
+  votes: {train: 2}                 # people asked at least, by purpose (calibrate, train, audit, rule), or one number for all
+  max_votes: 5                      # and at most
+  sure: 0.99                        # ask on until a class is so sure, given who said what; left out: until one has most votes
 source: {record_id: id, payload: message.body, event_at: ts, attributes: {lang: language}}
 """
 
@@ -35,6 +39,7 @@ from streamlabel.core.project import (
     Policy,
     Project,
     ReviewAllPolicy,
+    ReviewPolicy,
     SourceMapping,
     TextEncoder,
     ThresholdPolicy,
@@ -43,6 +48,7 @@ from streamlabel.core.record import PayloadKind
 from streamlabel.core.taxonomy import ClassDefinition, Taxonomy
 from streamlabel.errors import ConfigurationError
 from streamlabel.gate.policy import check_can_open
+from streamlabel.wire.project_votes import read_review_policy
 from streamlabel.wire.yaml_section import Complaints, Section, compose, read_text
 
 KEYS = ("project", "description", "payload", "taxonomy", "model", "policy", "review", "source")
@@ -73,7 +79,8 @@ def parse_project(text: str, source: str = "project file") -> Project:
     model = _model(root, kind) if "model" in root else None
     policy = _policy(root, has_model="model" in root)
     source_mapping = _source(root)
-    review = root.child("review", ("instructions",), "instructions")
+    review = root.child("review", ("instructions", "votes", "max_votes", "sure"), "instructions")
+    review_policy = read_review_policy(review) if review else ReviewPolicy()
     complaints.raise_if_any()
     if kind is None or taxonomy is None or policy is None:
         raise AssertionError("a missing part was not complained of")
@@ -86,6 +93,7 @@ def parse_project(text: str, source: str = "project file") -> Project:
             policy=policy,
             model=model,
             source=source_mapping,
+            review=review_policy,
             instructions=review.text("instructions", "") if review else "",
             description=root.text("description", ""),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streamlabel.core.project import (
+    DEFAULT_MAX_VOTES,
     CertifiedPolicy,
     Encoder,
     FeaturesEncoder,
@@ -12,6 +13,7 @@ from streamlabel.core.project import (
     Policy,
     Project,
     ReviewAllPolicy,
+    ReviewPolicy,
     SourceMapping,
     TextEncoder,
     ThresholdPolicy,
@@ -20,6 +22,7 @@ from streamlabel.core.record import PayloadKind
 from streamlabel.core.taxonomy import ClassDefinition, Taxonomy
 from streamlabel.v1 import project_pb2
 from streamlabel.wire.codec import malformed_as_invalid, parse
+from streamlabel.wire.decisions import PURPOSES
 from streamlabel.wire.enums import EnumCodec
 
 PAYLOAD_KINDS = EnumCodec(PayloadKind, project_pb2.PayloadKind, "PAYLOAD_KIND")
@@ -48,6 +51,8 @@ def to_message(project: Project) -> project_pb2.Project:
         instructions=project.instructions,
         description=project.description,
     )
+    if project.review != ReviewPolicy():
+        message.review_policy.CopyFrom(_review_to_message(project.review))
     if project.model is not None:
         message.model.CopyFrom(_model_to_message(project.model))
     if project.source is not None:
@@ -83,6 +88,7 @@ def from_message(message: project_pb2.Project) -> Project:
         policy=_policy_from_message(message.policy),
         model=_model_from_message(message.model) if message.HasField("model") else None,
         source=source,
+        review=_review_from_message(message.review_policy),
         instructions=message.instructions,
         description=message.description,
     )
@@ -122,6 +128,22 @@ def _policy_from_message(message: project_pb2.Policy) -> Policy:
             given = message.certified
             return CertifiedPolicy(alpha=given.alpha, delta=given.delta, double_blind_share=given.double_blind_share)
     raise ValueError("policy is missing")
+
+
+def _review_to_message(review: ReviewPolicy) -> project_pb2.ReviewPolicy:
+    votes = [
+        project_pb2.PurposeVotes(purpose=PURPOSES.number(purpose), votes=count)
+        for purpose, count in sorted(review.votes.items(), key=lambda each: each[0].value)
+    ]
+    return project_pb2.ReviewPolicy(votes=votes, max_votes=review.max_votes, sure=review.sure)
+
+
+def _review_from_message(message: project_pb2.ReviewPolicy) -> ReviewPolicy:
+    return ReviewPolicy(
+        votes={PURPOSES.member(each.purpose): each.votes for each in message.votes},
+        max_votes=message.max_votes or DEFAULT_MAX_VOTES,
+        sure=message.sure if message.HasField("sure") else None,
+    )
 
 
 def _model_to_message(model: ModelBinding) -> project_pb2.ModelBinding:

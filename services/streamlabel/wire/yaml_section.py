@@ -72,6 +72,10 @@ class Section:
     def __contains__(self, key: str) -> bool:
         return key in self._values
 
+    def node_of(self, key: str) -> yaml.Node | None:
+        """What stands under `key`, as it is written; None where it is absent."""
+        return self._values.get(key)
+
     def complain(self, key: str, message: str) -> None:
         """Notes that the value of `key` (or the whole section where it is absent) is wrong."""
         self._complaints.add(self._values.get(key, self.node), f"{self._full(key)}: {message}")

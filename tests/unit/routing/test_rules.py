@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from streamlabel.core.decision import DecisionReason, Purpose, Route
+from streamlabel.core.decision import Decision, DecisionReason, Purpose, Route
 from streamlabel.core.identity import RecordKey
 from streamlabel.core.label import LabelSource
 from streamlabel.core.prediction import Candidate, Prediction
-from streamlabel.core.project import CertifiedPolicy, ReviewAllPolicy, ThresholdPolicy
+from streamlabel.core.project import CertifiedPolicy, ReviewAllPolicy, ReviewPolicy, ThresholdPolicy
 from streamlabel.core.record import Record, TextPayload
 from streamlabel.errors import InvalidMessageError
 from streamlabel.gate.coin_keys import CoinKeys
@@ -75,6 +76,16 @@ def test_a_class_outside_the_taxonomy_is_never_suggested() -> None:
         ).suggestion
         is None
     )
+
+
+@pytest.mark.parametrize(("coin", "votes", "needed"), [(1, 1, 1), (1, 3, 3), (2, 1, 2), (2, 3, 3)])
+def test_as_many_are_asked_as_the_coin_or_the_project_wants(coin: int, votes: int, needed: int) -> None:
+    project = replace(text_project("mail"), review=ReviewPolicy(votes={Purpose.CALIBRATE: votes}))
+    decision = Decision(
+        route=Route.REVIEW, reason=DecisionReason.CALIBRATION_LANE, purpose=Purpose.CALIBRATE, needed_votes=coin
+    )
+    task = review_task(prediction(0.9), decision, project)
+    assert (task.needed_votes, task.decision.needed_votes) == (needed, coin)
 
 
 class _World:

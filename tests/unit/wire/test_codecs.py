@@ -22,6 +22,7 @@ from streamlabel.core.project import (
     OutputKind,
     Project,
     ReviewAllPolicy,
+    ReviewPolicy,
     SourceMapping,
     TextEncoder,
     ThresholdPolicy,
@@ -161,6 +162,9 @@ def test_a_project_survives(kind, encoder, policy) -> None:
         description="words",
     )
     assert projects.decode(projects.encode(project)) == project
+    asked = ReviewPolicy(votes={Purpose.TRAIN: 2, Purpose.RULE: 3}, max_votes=7, sure=0.98)
+    for review in (asked, replace(asked, sure=None), ReviewPolicy(votes={Purpose.AUDIT: 5})):
+        assert projects.decode(projects.encode(replace(project, review=review))).review == review
 
 
 DECODERS = [

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from streamlabel.core.project import CertifiedPolicy, ImageEncoder, ReviewAllPolicy
+from streamlabel.core.decision import Purpose
+from streamlabel.core.project import CertifiedPolicy, ImageEncoder, ReviewAllPolicy, ReviewPolicy
 from streamlabel.errors import ConfigurationError
 from streamlabel.wire.project_file import RESERVED_KEYS, load_project, parse_project
 
@@ -44,6 +45,33 @@ def test_a_share_of_calibration_may_be_looked_at_twice() -> None:
     assert project.policy == CertifiedPolicy(alpha=0.05, delta=0.05, double_blind_share=0.2)
     with pytest.raises(ConfigurationError, match="double_blind_share must lie in 0-1"):
         parse_project(GOOD.replace("alpha: 0.05}", "alpha: 0.05, double_blind_share: 2}"))
+
+
+def test_how_many_people_are_asked_is_said_for_all_purposes_or_for_each() -> None:
+    def parsed(review: str) -> ReviewPolicy:
+        return parse_project(GOOD.replace('review: {instructions: "Which digit?"}', review)).review
+
+    assert parsed("review: {instructions: x}") == ReviewPolicy()
+    assert parsed("review: {votes: 3, sure: 0.98}") == ReviewPolicy(votes=dict.fromkeys(Purpose, 3), sure=0.98)
+    assert parsed("review: {votes: 7}").max_votes == 7
+    some = parsed("review: {votes: {train: 2}, max_votes: 4}")
+    assert (some.votes_for(Purpose.TRAIN), some.votes_for(Purpose.CALIBRATE), some.max_votes) == (2, 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("review", "complaint"),
+    [
+        ("{votes: 0}", "votes for calibrate must be 1-5"),
+        ("{votes: many}", "review.votes: must be a whole number"),
+        ("{votes: {trane: 2}}", "unknown key 'review.votes.trane'; did you mean 'train'"),
+        ("{votes: 3, max_votes: 2}", "must be 1-2 .max_votes., not 3"),
+        ("{max_votes: 16}", "max_votes must be 1-15, not 16"),
+        ("{sure: 1}", "sure must lie strictly between 0.5 and 1, not 1"),
+    ],
+)
+def test_what_nobody_could_vote_by_is_refused_at_its_line(review: str, complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"project file:10: .*{complaint}"):
+        parse_project(GOOD.replace('{instructions: "Which digit?"}', review))
 
 
 def test_classes_get_keys_that_are_easy_to_remember() -> None:

@@ -49,7 +49,7 @@ def review_task(prediction: Prediction, decision: Decision, project: Project) ->
         decision=decision,
         suggestion=suggestion,
         priority=_CALIBRATION_PRIORITY if blind else 1.0 - decision.score,
-        needed_votes=decision.needed_votes,
+        needed_votes=max(decision.needed_votes, project.review.votes_for(decision.purpose)) if decision.purpose else 1,
         blind=blind,
         model_name=prediction.model_name,
         model_version=prediction.model_version,
