@@ -48,6 +48,8 @@ class PaperDesk:
     submissions: list[review_pb2.Annotation] = field(default_factory=list)
     statuses: dict[str, Any] = field(default_factory=dict)
     released: int = 0
+    skips: list[Any] = field(default_factory=list)
+    escalated: list[Any] = field(default_factory=list)
     begun: int = 0
     extended: int = 0
 
@@ -122,14 +124,35 @@ class PaperDesk:
         for token in request.lease_tokens:
             sheet = self._find(token)
             if sheet is not None and sheet.answer is None:
-                sheet.token, sheet.owner = "", ""
-                # What was skipped comes last, or a single annotator would get it back at once.
-                key = f"{sheet.task.record.project}/{sheet.task.record.record_id}"
-                self.sheets[key] = self.sheets.pop(key)
+                await self._put_last(sheet)
                 count += 1
         self.released += count
-        await self._tell()
         return review_service_pb2.ReleaseLeasesResponse(released=count)
+
+    async def SkipTask(self, request: Any, context: Any) -> Any:
+        sheet = self._find(request.lease_token)
+        if sheet is None or sheet.answer is not None:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the lease is gone")
+        self.skips.append(request)
+        await self._put_last(sheet)
+        return review_service_pb2.SkipTaskResponse()
+
+    async def EscalateTask(self, request: Any, context: Any) -> Any:
+        sheet = self._find(request.lease_token)
+        if sheet is None or sheet.answer is not None:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the lease is gone")
+        self.escalated.append(request)
+        del self.sheets[f"{sheet.task.record.project}/{sheet.task.record.record_id}"]
+        return review_service_pb2.EscalateTaskResponse()
+
+    async def RequeueTasks(self, request: Any, context: Any) -> Any:
+        return await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not on paper")
+
+    async def GetTask(self, request: Any, context: Any) -> Any:
+        return await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not on paper")
+
+    async def ListTasks(self, request: Any, context: Any) -> Any:
+        return await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not on paper")
 
     async def UndoAnnotation(self, request: Any, context: Any) -> Any:
         for sheet in self.sheets.values():
@@ -158,6 +181,13 @@ class PaperDesk:
             if stats.open_tasks:
                 stats.oldest_at.FromMilliseconds(int((time.time() - 190) * 1000))
         return answer
+
+    async def _put_last(self, sheet: Sheet) -> None:
+        """Free; what was skipped comes last, or a single annotator would get it back at once."""
+        sheet.token, sheet.owner = "", ""
+        key = f"{sheet.task.record.project}/{sheet.task.record.record_id}"
+        self.sheets[key] = self.sheets.pop(key)
+        await self._tell()
 
     def _take(self, annotation: review_pb2.Annotation, annotator: str) -> tuple[Any, str]:
         if annotation.annotation_id in self.statuses:

@@ -23,53 +23,81 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from streamlabel.v1 import decision_pb2 as streamlabel_dot_v1_dot_decision__pb2
 from streamlabel.v1 import project_pb2 as streamlabel_dot_v1_dot_project__pb2
 from streamlabel.v1 import review_pb2 as streamlabel_dot_v1_dot_review__pb2
+from streamlabel.v1 import review_history_pb2 as streamlabel_dot_v1_dot_review__history__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#streamlabel/v1/review_service.proto\x12\x0estreamlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cstreamlabel/v1/project.proto\x1a\x1bstreamlabel/v1/review.proto\"\x15\n\x13ListProjectsRequest\"A\n\x14ListProjectsResponse\x12)\n\x08projects\x18\x01 \x03(\x0b\x32\x17.streamlabel.v1.Project\"[\n\x11LeaseTasksRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tannotator\x18\x02 \x01(\t\x12\x11\n\tmax_tasks\x18\x03 \x01(\r\x12\x0f\n\x07wait_ms\x18\x04 \x01(\r\"?\n\x12LeaseTasksResponse\x12)\n\x05tasks\x18\x01 \x03(\x0b\x32\x1a.streamlabel.v1.LeasedTask\"\\\n\nLeasedTask\x12$\n\x05lease\x18\x01 \x01(\x0b\x32\x15.streamlabel.v1.Lease\x12(\n\x04task\x18\x02 \x01(\x0b\x32\x1a.streamlabel.v1.ReviewTask\">\n\x13\x45xtendLeasesRequest\x12\x11\n\tannotator\x18\x01 \x01(\t\x12\x14\n\x0clease_tokens\x18\x02 \x03(\t\"X\n\x14\x45xtendLeasesResponse\x12%\n\x06leases\x18\x01 \x03(\x0b\x32\x15.streamlabel.v1.Lease\x12\x19\n\x11lost_lease_tokens\x18\x02 \x03(\t\"^\n\x18SubmitAnnotationsRequest\x12\x11\n\tannotator\x18\x01 \x01(\t\x12/\n\x0b\x61nnotations\x18\x02 \x03(\x0b\x32\x1a.streamlabel.v1.Annotation\"N\n\x19SubmitAnnotationsResponse\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .streamlabel.v1.AnnotationResult\"k\n\x10\x41nnotationResult\x12\x15\n\rannotation_id\x18\x01 \x01(\t\x12\x30\n\x06status\x18\x02 \x01(\x0e\x32 .streamlabel.v1.AnnotationStatus\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"?\n\x14ReleaseLeasesRequest\x12\x11\n\tannotator\x18\x01 \x01(\t\x12\x14\n\x0clease_tokens\x18\x02 \x03(\t\")\n\x15ReleaseLeasesResponse\x12\x10\n\x08released\x18\x01 \x01(\r\"A\n\x15UndoAnnotationRequest\x12\x11\n\tannotator\x18\x01 \x01(\t\x12\x15\n\rannotation_id\x18\x02 \x01(\t\"V\n\x16UndoAnnotationResponse\x12(\n\x04task\x18\x01 \x01(\x0b\x32\x1a.streamlabel.v1.LeasedTask\x12\x12\n\nclass_name\x18\x02 \x01(\t\"\'\n\x14GetQueueStatsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"C\n\x15GetQueueStatsResponse\x12*\n\x06queues\x18\x01 \x03(\x0b\x32\x1a.streamlabel.v1.QueueStats\"\xbf\x01\n\nQueueStats\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x12\n\nopen_tasks\x18\x02 \x01(\x04\x12\x14\n\x0cleased_tasks\x18\x03 \x01(\x04\x12\x16\n\x0e\x61nswered_tasks\x18\x04 \x01(\x04\x12-\n\toldest_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12\x61nswers_per_minute\x18\x06 \x01(\x01\x12\x13\n\x0b\x62\x65gun_tasks\x18\x07 \x01(\x04*\xb8\x01\n\x10\x41nnotationStatus\x12!\n\x1d\x41NNOTATION_STATUS_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41NNOTATION_STATUS_ACCEPTED\x10\x01\x12\x1f\n\x1b\x41NNOTATION_STATUS_DUPLICATE\x10\x02\x12 \n\x1c\x41NNOTATION_STATUS_SUPERSEDED\x10\x03\x12\x1e\n\x1a\x41NNOTATION_STATUS_REJECTED\x10\x04\x32\xa1\x05\n\rReviewService\x12Y\n\x0cListProjects\x12#.streamlabel.v1.ListProjectsRequest\x1a$.streamlabel.v1.ListProjectsResponse\x12S\n\nLeaseTasks\x12!.streamlabel.v1.LeaseTasksRequest\x1a\".streamlabel.v1.LeaseTasksResponse\x12Y\n\x0c\x45xtendLeases\x12#.streamlabel.v1.ExtendLeasesRequest\x1a$.streamlabel.v1.ExtendLeasesResponse\x12h\n\x11SubmitAnnotations\x12(.streamlabel.v1.SubmitAnnotationsRequest\x1a).streamlabel.v1.SubmitAnnotationsResponse\x12\\\n\rReleaseLeases\x12$.streamlabel.v1.ReleaseLeasesRequest\x1a%.streamlabel.v1.ReleaseLeasesResponse\x12_\n\x0eUndoAnnotation\x12%.streamlabel.v1.UndoAnnotationRequest\x1a&.streamlabel.v1.UndoAnnotationResponse\x12\\\n\rGetQueueStats\x12$.streamlabel.v1.GetQueueStatsRequest\x1a%.streamlabel.v1.GetQueueStatsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#streamlabel/v1/review_service.proto\x12\x0estreamlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstreamlabel/v1/decision.proto\x1a\x1cstreamlabel/v1/project.proto\x1a\x1bstreamlabel/v1/review.proto\x1a#streamlabel/v1/review_history.proto\"\x15\n\x13ListProjectsRequest\"A\n\x14ListProjectsResponse\x12)\n\x08projects\x18\x01 \x03(\x0b\x32\x17.streamlabel.v1.Project\"n\n\x11LeaseTasksRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tannotator\x18\x02 \x01(\t\x12\x11\n\tmax_tasks\x18\x03 \x01(\r\x12\x0f\n\x07wait_ms\x18\x04 \x01(\r\x12\x11\n\tescalated\x18\x05 \x01(\x08\"?\n\x12LeaseTasksResponse\x12)\n\x05tasks\x18\x01 \x03(\x0b\x32\x1a.streamlabel.v1.LeasedTask\"\\\n\nLeasedTask\x12$\n\x05lease\x18\x01 \x01(\x0b\x32\x15.streamlabel.v1.Lease\x12(\n\x04task\x18\x02 \x01(\x0b\x32\x1a.streamlabel.v1.ReviewTask\">\n\x13\x45xtendLeasesRequest\x12\x11\n\tannotator\x18\x01 \x01(\t\x12\x14\n\x0clease_tokens\x18\x02 \x03(\t\"\x81\x01\n\x14\x45xtendLeasesResponse\x12%\n\x06leases\x18\x01 \x03(\x0b\x32\x15.streamlabel.v1.Lease\x12\x19\n\x11lost_lease_tokens\x18\x02 \x03(\t\x12\'\n\x04lost\x18\x03 \x03(\x0b\x32\x19.streamlabel.v1.LostLease\"L\n\tLostLease\x12\x13\n\x0blease_token\x18\x01 \x01(\t\x12*\n\x06reason\x18\x02 \x01(\x0e\x32\x1a.streamlabel.v1.LostReason\"^\n\x18SubmitAnnotationsRequest\x12\x11\n\tannotator\x18\x01 \x01(\t\x12/\n\x0b\x61nnotations\x18\x02 \x03(\x0b\x32\x1a.streamlabel.v1.Annotation\"N\n\x19SubmitAnnotationsResponse\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .streamlabel.v1.AnnotationResult\"\xaa\x01\n\x10\x41nnotationResult\x12\x15\n\rannotation_id\x18\x01 \x01(\t\x12\x30\n\x06status\x18\x02 \x01(\x0e\x32 .streamlabel.v1.AnnotationStatus\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12=\n\x12winning_annotation\x18\x04 \x01(\x0b\x32!.streamlabel.v1.WinningAnnotation\"D\n\x11WinningAnnotation\x12/\n\x0b\x61nswered_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"?\n\x14ReleaseLeasesRequest\x12\x11\n\tannotator\x18\x01 \x01(\t\x12\x14\n\x0clease_tokens\x18\x02 \x03(\t\")\n\x15ReleaseLeasesResponse\x12\x10\n\x08released\x18\x01 \x01(\r\"A\n\x15UndoAnnotationRequest\x12\x11\n\tannotator\x18\x01 \x01(\t\x12\x15\n\rannotation_id\x18\x02 \x01(\t\"V\n\x16UndoAnnotationResponse\x12(\n\x04task\x18\x01 \x01(\x0b\x32\x1a.streamlabel.v1.LeasedTask\x12\x12\n\nclass_name\x18\x02 \x01(\t\"s\n\x0fSkipTaskRequest\x12\x11\n\tannotator\x18\x01 \x01(\t\x12\x13\n\x0blease_token\x18\x02 \x01(\t\x12*\n\x06reason\x18\x03 \x01(\x0e\x32\x1a.streamlabel.v1.SkipReason\x12\x0c\n\x04note\x18\x04 \x01(\t\"%\n\x10SkipTaskResponse\x12\x11\n\tescalated\x18\x01 \x01(\x08\"K\n\x13\x45scalateTaskRequest\x12\x11\n\tannotator\x18\x01 \x01(\t\x12\x13\n\x0blease_token\x18\x02 \x01(\t\x12\x0c\n\x04note\x18\x03 \x01(\t\"\x16\n\x14\x45scalateTaskResponse\"&\n\x13RequeueTasksRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"(\n\x14RequeueTasksResponse\x12\x10\n\x08requeued\x18\x01 \x01(\x04\"G\n\x0eGetTaskRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\trecord_id\x18\x02 \x01(\t\x12\x11\n\tannotator\x18\x03 \x01(\t\"?\n\x0fGetTaskResponse\x12,\n\x07history\x18\x01 \x01(\x0b\x32\x1b.streamlabel.v1.TaskHistory\"\x9e\x01\n\x10ListTasksRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12(\n\x05state\x18\x02 \x01(\x0e\x32\x19.streamlabel.v1.TaskState\x12(\n\x07purpose\x18\x03 \x01(\x0e\x32\x17.streamlabel.v1.Purpose\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\"X\n\x11ListTasksResponse\x12*\n\x05tasks\x18\x01 \x03(\x0b\x32\x1b.streamlabel.v1.TaskSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\'\n\x14GetQueueStatsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"C\n\x15GetQueueStatsResponse\x12*\n\x06queues\x18\x01 \x03(\x0b\x32\x1a.streamlabel.v1.QueueStats\"\xd8\x01\n\nQueueStats\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x12\n\nopen_tasks\x18\x02 \x01(\x04\x12\x14\n\x0cleased_tasks\x18\x03 \x01(\x04\x12\x16\n\x0e\x61nswered_tasks\x18\x04 \x01(\x04\x12-\n\toldest_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1a\n\x12\x61nswers_per_minute\x18\x06 \x01(\x01\x12\x13\n\x0b\x62\x65gun_tasks\x18\x07 \x01(\x04\x12\x17\n\x0f\x65scalated_tasks\x18\x08 \x01(\x04*\xa7\x01\n\nLostReason\x12\x1b\n\x17LOST_REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13LOST_REASON_EXPIRED\x10\x01\x12\x15\n\x11LOST_REASON_TAKEN\x10\x02\x12\x18\n\x14LOST_REASON_ANSWERED\x10\x03\x12\x19\n\x15LOST_REASON_WITHDRAWN\x10\x04\x12\x17\n\x13LOST_REASON_UNKNOWN\x10\x05*\xb8\x01\n\x10\x41nnotationStatus\x12!\n\x1d\x41NNOTATION_STATUS_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41NNOTATION_STATUS_ACCEPTED\x10\x01\x12\x1f\n\x1b\x41NNOTATION_STATUS_DUPLICATE\x10\x02\x12 \n\x1c\x41NNOTATION_STATUS_SUPERSEDED\x10\x03\x12\x1e\n\x1a\x41NNOTATION_STATUS_REJECTED\x10\x04\x32\xc4\x08\n\rReviewService\x12Y\n\x0cListProjects\x12#.streamlabel.v1.ListProjectsRequest\x1a$.streamlabel.v1.ListProjectsResponse\x12S\n\nLeaseTasks\x12!.streamlabel.v1.LeaseTasksRequest\x1a\".streamlabel.v1.LeaseTasksResponse\x12Y\n\x0c\x45xtendLeases\x12#.streamlabel.v1.ExtendLeasesRequest\x1a$.streamlabel.v1.ExtendLeasesResponse\x12h\n\x11SubmitAnnotations\x12(.streamlabel.v1.SubmitAnnotationsRequest\x1a).streamlabel.v1.SubmitAnnotationsResponse\x12\\\n\rReleaseLeases\x12$.streamlabel.v1.ReleaseLeasesRequest\x1a%.streamlabel.v1.ReleaseLeasesResponse\x12_\n\x0eUndoAnnotation\x12%.streamlabel.v1.UndoAnnotationRequest\x1a&.streamlabel.v1.UndoAnnotationResponse\x12M\n\x08SkipTask\x12\x1f.streamlabel.v1.SkipTaskRequest\x1a .streamlabel.v1.SkipTaskResponse\x12Y\n\x0c\x45scalateTask\x12#.streamlabel.v1.EscalateTaskRequest\x1a$.streamlabel.v1.EscalateTaskResponse\x12Y\n\x0cRequeueTasks\x12#.streamlabel.v1.RequeueTasksRequest\x1a$.streamlabel.v1.RequeueTasksResponse\x12J\n\x07GetTask\x12\x1e.streamlabel.v1.GetTaskRequest\x1a\x1f.streamlabel.v1.GetTaskResponse\x12P\n\tListTasks\x12 .streamlabel.v1.ListTasksRequest\x1a!.streamlabel.v1.ListTasksResponse\x12\\\n\rGetQueueStats\x12$.streamlabel.v1.GetQueueStatsRequest\x1a%.streamlabel.v1.GetQueueStatsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'streamlabel.v1.review_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ANNOTATIONSTATUS']._serialized_start=1496
-  _globals['_ANNOTATIONSTATUS']._serialized_end=1680
-  _globals['_LISTPROJECTSREQUEST']._serialized_start=147
-  _globals['_LISTPROJECTSREQUEST']._serialized_end=168
-  _globals['_LISTPROJECTSRESPONSE']._serialized_start=170
-  _globals['_LISTPROJECTSRESPONSE']._serialized_end=235
-  _globals['_LEASETASKSREQUEST']._serialized_start=237
-  _globals['_LEASETASKSREQUEST']._serialized_end=328
-  _globals['_LEASETASKSRESPONSE']._serialized_start=330
-  _globals['_LEASETASKSRESPONSE']._serialized_end=393
-  _globals['_LEASEDTASK']._serialized_start=395
-  _globals['_LEASEDTASK']._serialized_end=487
-  _globals['_EXTENDLEASESREQUEST']._serialized_start=489
-  _globals['_EXTENDLEASESREQUEST']._serialized_end=551
-  _globals['_EXTENDLEASESRESPONSE']._serialized_start=553
-  _globals['_EXTENDLEASESRESPONSE']._serialized_end=641
-  _globals['_SUBMITANNOTATIONSREQUEST']._serialized_start=643
-  _globals['_SUBMITANNOTATIONSREQUEST']._serialized_end=737
-  _globals['_SUBMITANNOTATIONSRESPONSE']._serialized_start=739
-  _globals['_SUBMITANNOTATIONSRESPONSE']._serialized_end=817
-  _globals['_ANNOTATIONRESULT']._serialized_start=819
-  _globals['_ANNOTATIONRESULT']._serialized_end=926
-  _globals['_RELEASELEASESREQUEST']._serialized_start=928
-  _globals['_RELEASELEASESREQUEST']._serialized_end=991
-  _globals['_RELEASELEASESRESPONSE']._serialized_start=993
-  _globals['_RELEASELEASESRESPONSE']._serialized_end=1034
-  _globals['_UNDOANNOTATIONREQUEST']._serialized_start=1036
-  _globals['_UNDOANNOTATIONREQUEST']._serialized_end=1101
-  _globals['_UNDOANNOTATIONRESPONSE']._serialized_start=1103
-  _globals['_UNDOANNOTATIONRESPONSE']._serialized_end=1189
-  _globals['_GETQUEUESTATSREQUEST']._serialized_start=1191
-  _globals['_GETQUEUESTATSREQUEST']._serialized_end=1230
-  _globals['_GETQUEUESTATSRESPONSE']._serialized_start=1232
-  _globals['_GETQUEUESTATSRESPONSE']._serialized_end=1299
-  _globals['_QUEUESTATS']._serialized_start=1302
-  _globals['_QUEUESTATS']._serialized_end=1493
-  _globals['_REVIEWSERVICE']._serialized_start=1683
-  _globals['_REVIEWSERVICE']._serialized_end=2356
+  _globals['_LOSTREASON']._serialized_start=2590
+  _globals['_LOSTREASON']._serialized_end=2757
+  _globals['_ANNOTATIONSTATUS']._serialized_start=2760
+  _globals['_ANNOTATIONSTATUS']._serialized_end=2944
+  _globals['_LISTPROJECTSREQUEST']._serialized_start=215
+  _globals['_LISTPROJECTSREQUEST']._serialized_end=236
+  _globals['_LISTPROJECTSRESPONSE']._serialized_start=238
+  _globals['_LISTPROJECTSRESPONSE']._serialized_end=303
+  _globals['_LEASETASKSREQUEST']._serialized_start=305
+  _globals['_LEASETASKSREQUEST']._serialized_end=415
+  _globals['_LEASETASKSRESPONSE']._serialized_start=417
+  _globals['_LEASETASKSRESPONSE']._serialized_end=480
+  _globals['_LEASEDTASK']._serialized_start=482
+  _globals['_LEASEDTASK']._serialized_end=574
+  _globals['_EXTENDLEASESREQUEST']._serialized_start=576
+  _globals['_EXTENDLEASESREQUEST']._serialized_end=638
+  _globals['_EXTENDLEASESRESPONSE']._serialized_start=641
+  _globals['_EXTENDLEASESRESPONSE']._serialized_end=770
+  _globals['_LOSTLEASE']._serialized_start=772
+  _globals['_LOSTLEASE']._serialized_end=848
+  _globals['_SUBMITANNOTATIONSREQUEST']._serialized_start=850
+  _globals['_SUBMITANNOTATIONSREQUEST']._serialized_end=944
+  _globals['_SUBMITANNOTATIONSRESPONSE']._serialized_start=946
+  _globals['_SUBMITANNOTATIONSRESPONSE']._serialized_end=1024
+  _globals['_ANNOTATIONRESULT']._serialized_start=1027
+  _globals['_ANNOTATIONRESULT']._serialized_end=1197
+  _globals['_WINNINGANNOTATION']._serialized_start=1199
+  _globals['_WINNINGANNOTATION']._serialized_end=1267
+  _globals['_RELEASELEASESREQUEST']._serialized_start=1269
+  _globals['_RELEASELEASESREQUEST']._serialized_end=1332
+  _globals['_RELEASELEASESRESPONSE']._serialized_start=1334
+  _globals['_RELEASELEASESRESPONSE']._serialized_end=1375
+  _globals['_UNDOANNOTATIONREQUEST']._serialized_start=1377
+  _globals['_UNDOANNOTATIONREQUEST']._serialized_end=1442
+  _globals['_UNDOANNOTATIONRESPONSE']._serialized_start=1444
+  _globals['_UNDOANNOTATIONRESPONSE']._serialized_end=1530
+  _globals['_SKIPTASKREQUEST']._serialized_start=1532
+  _globals['_SKIPTASKREQUEST']._serialized_end=1647
+  _globals['_SKIPTASKRESPONSE']._serialized_start=1649
+  _globals['_SKIPTASKRESPONSE']._serialized_end=1686
+  _globals['_ESCALATETASKREQUEST']._serialized_start=1688
+  _globals['_ESCALATETASKREQUEST']._serialized_end=1763
+  _globals['_ESCALATETASKRESPONSE']._serialized_start=1765
+  _globals['_ESCALATETASKRESPONSE']._serialized_end=1787
+  _globals['_REQUEUETASKSREQUEST']._serialized_start=1789
+  _globals['_REQUEUETASKSREQUEST']._serialized_end=1827
+  _globals['_REQUEUETASKSRESPONSE']._serialized_start=1829
+  _globals['_REQUEUETASKSRESPONSE']._serialized_end=1869
+  _globals['_GETTASKREQUEST']._serialized_start=1871
+  _globals['_GETTASKREQUEST']._serialized_end=1942
+  _globals['_GETTASKRESPONSE']._serialized_start=1944
+  _globals['_GETTASKRESPONSE']._serialized_end=2007
+  _globals['_LISTTASKSREQUEST']._serialized_start=2010
+  _globals['_LISTTASKSREQUEST']._serialized_end=2168
+  _globals['_LISTTASKSRESPONSE']._serialized_start=2170
+  _globals['_LISTTASKSRESPONSE']._serialized_end=2258
+  _globals['_GETQUEUESTATSREQUEST']._serialized_start=2260
+  _globals['_GETQUEUESTATSREQUEST']._serialized_end=2299
+  _globals['_GETQUEUESTATSRESPONSE']._serialized_start=2301
+  _globals['_GETQUEUESTATSRESPONSE']._serialized_end=2368
+  _globals['_QUEUESTATS']._serialized_start=2371
+  _globals['_QUEUESTATS']._serialized_end=2587
+  _globals['_REVIEWSERVICE']._serialized_start=2947
+  _globals['_REVIEWSERVICE']._serialized_end=4039
 # @@protoc_insertion_point(module_scope)

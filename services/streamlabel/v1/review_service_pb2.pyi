@@ -1,8 +1,10 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from streamlabel.v1 import decision_pb2 as _decision_pb2
 from streamlabel.v1 import project_pb2 as _project_pb2
 from streamlabel.v1 import review_pb2 as _review_pb2
+from streamlabel.v1 import review_history_pb2 as _review_history_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -12,6 +14,15 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class LostReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LOST_REASON_UNSPECIFIED: _ClassVar[LostReason]
+    LOST_REASON_EXPIRED: _ClassVar[LostReason]
+    LOST_REASON_TAKEN: _ClassVar[LostReason]
+    LOST_REASON_ANSWERED: _ClassVar[LostReason]
+    LOST_REASON_WITHDRAWN: _ClassVar[LostReason]
+    LOST_REASON_UNKNOWN: _ClassVar[LostReason]
+
 class AnnotationStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ANNOTATION_STATUS_UNSPECIFIED: _ClassVar[AnnotationStatus]
@@ -19,6 +30,12 @@ class AnnotationStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ANNOTATION_STATUS_DUPLICATE: _ClassVar[AnnotationStatus]
     ANNOTATION_STATUS_SUPERSEDED: _ClassVar[AnnotationStatus]
     ANNOTATION_STATUS_REJECTED: _ClassVar[AnnotationStatus]
+LOST_REASON_UNSPECIFIED: LostReason
+LOST_REASON_EXPIRED: LostReason
+LOST_REASON_TAKEN: LostReason
+LOST_REASON_ANSWERED: LostReason
+LOST_REASON_WITHDRAWN: LostReason
+LOST_REASON_UNKNOWN: LostReason
 ANNOTATION_STATUS_UNSPECIFIED: AnnotationStatus
 ANNOTATION_STATUS_ACCEPTED: AnnotationStatus
 ANNOTATION_STATUS_DUPLICATE: AnnotationStatus
@@ -36,16 +53,18 @@ class ListProjectsResponse(_message.Message):
     def __init__(self, projects: _Optional[_Iterable[_Union[_project_pb2.Project, _Mapping]]] = ...) -> None: ...
 
 class LeaseTasksRequest(_message.Message):
-    __slots__ = ("project", "annotator", "max_tasks", "wait_ms")
+    __slots__ = ("project", "annotator", "max_tasks", "wait_ms", "escalated")
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
     MAX_TASKS_FIELD_NUMBER: _ClassVar[int]
     WAIT_MS_FIELD_NUMBER: _ClassVar[int]
+    ESCALATED_FIELD_NUMBER: _ClassVar[int]
     project: str
     annotator: str
     max_tasks: int
     wait_ms: int
-    def __init__(self, project: _Optional[str] = ..., annotator: _Optional[str] = ..., max_tasks: _Optional[int] = ..., wait_ms: _Optional[int] = ...) -> None: ...
+    escalated: bool
+    def __init__(self, project: _Optional[str] = ..., annotator: _Optional[str] = ..., max_tasks: _Optional[int] = ..., wait_ms: _Optional[int] = ..., escalated: _Optional[bool] = ...) -> None: ...
 
 class LeaseTasksResponse(_message.Message):
     __slots__ = ("tasks",)
@@ -70,12 +89,22 @@ class ExtendLeasesRequest(_message.Message):
     def __init__(self, annotator: _Optional[str] = ..., lease_tokens: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ExtendLeasesResponse(_message.Message):
-    __slots__ = ("leases", "lost_lease_tokens")
+    __slots__ = ("leases", "lost_lease_tokens", "lost")
     LEASES_FIELD_NUMBER: _ClassVar[int]
     LOST_LEASE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
     leases: _containers.RepeatedCompositeFieldContainer[_review_pb2.Lease]
     lost_lease_tokens: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, leases: _Optional[_Iterable[_Union[_review_pb2.Lease, _Mapping]]] = ..., lost_lease_tokens: _Optional[_Iterable[str]] = ...) -> None: ...
+    lost: _containers.RepeatedCompositeFieldContainer[LostLease]
+    def __init__(self, leases: _Optional[_Iterable[_Union[_review_pb2.Lease, _Mapping]]] = ..., lost_lease_tokens: _Optional[_Iterable[str]] = ..., lost: _Optional[_Iterable[_Union[LostLease, _Mapping]]] = ...) -> None: ...
+
+class LostLease(_message.Message):
+    __slots__ = ("lease_token", "reason")
+    LEASE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    lease_token: str
+    reason: LostReason
+    def __init__(self, lease_token: _Optional[str] = ..., reason: _Optional[_Union[LostReason, str]] = ...) -> None: ...
 
 class SubmitAnnotationsRequest(_message.Message):
     __slots__ = ("annotator", "annotations")
@@ -92,14 +121,22 @@ class SubmitAnnotationsResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[AnnotationResult, _Mapping]]] = ...) -> None: ...
 
 class AnnotationResult(_message.Message):
-    __slots__ = ("annotation_id", "status", "detail")
+    __slots__ = ("annotation_id", "status", "detail", "winning_annotation")
     ANNOTATION_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    WINNING_ANNOTATION_FIELD_NUMBER: _ClassVar[int]
     annotation_id: str
     status: AnnotationStatus
     detail: str
-    def __init__(self, annotation_id: _Optional[str] = ..., status: _Optional[_Union[AnnotationStatus, str]] = ..., detail: _Optional[str] = ...) -> None: ...
+    winning_annotation: WinningAnnotation
+    def __init__(self, annotation_id: _Optional[str] = ..., status: _Optional[_Union[AnnotationStatus, str]] = ..., detail: _Optional[str] = ..., winning_annotation: _Optional[_Union[WinningAnnotation, _Mapping]] = ...) -> None: ...
+
+class WinningAnnotation(_message.Message):
+    __slots__ = ("answered_at",)
+    ANSWERED_AT_FIELD_NUMBER: _ClassVar[int]
+    answered_at: _timestamp_pb2.Timestamp
+    def __init__(self, answered_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ReleaseLeasesRequest(_message.Message):
     __slots__ = ("annotator", "lease_tokens")
@@ -131,6 +168,88 @@ class UndoAnnotationResponse(_message.Message):
     class_name: str
     def __init__(self, task: _Optional[_Union[LeasedTask, _Mapping]] = ..., class_name: _Optional[str] = ...) -> None: ...
 
+class SkipTaskRequest(_message.Message):
+    __slots__ = ("annotator", "lease_token", "reason", "note")
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    LEASE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    annotator: str
+    lease_token: str
+    reason: _review_history_pb2.SkipReason
+    note: str
+    def __init__(self, annotator: _Optional[str] = ..., lease_token: _Optional[str] = ..., reason: _Optional[_Union[_review_history_pb2.SkipReason, str]] = ..., note: _Optional[str] = ...) -> None: ...
+
+class SkipTaskResponse(_message.Message):
+    __slots__ = ("escalated",)
+    ESCALATED_FIELD_NUMBER: _ClassVar[int]
+    escalated: bool
+    def __init__(self, escalated: _Optional[bool] = ...) -> None: ...
+
+class EscalateTaskRequest(_message.Message):
+    __slots__ = ("annotator", "lease_token", "note")
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    LEASE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    annotator: str
+    lease_token: str
+    note: str
+    def __init__(self, annotator: _Optional[str] = ..., lease_token: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
+
+class EscalateTaskResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RequeueTasksRequest(_message.Message):
+    __slots__ = ("project",)
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    def __init__(self, project: _Optional[str] = ...) -> None: ...
+
+class RequeueTasksResponse(_message.Message):
+    __slots__ = ("requeued",)
+    REQUEUED_FIELD_NUMBER: _ClassVar[int]
+    requeued: int
+    def __init__(self, requeued: _Optional[int] = ...) -> None: ...
+
+class GetTaskRequest(_message.Message):
+    __slots__ = ("project", "record_id", "annotator")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    RECORD_ID_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    record_id: str
+    annotator: str
+    def __init__(self, project: _Optional[str] = ..., record_id: _Optional[str] = ..., annotator: _Optional[str] = ...) -> None: ...
+
+class GetTaskResponse(_message.Message):
+    __slots__ = ("history",)
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    history: _review_history_pb2.TaskHistory
+    def __init__(self, history: _Optional[_Union[_review_history_pb2.TaskHistory, _Mapping]] = ...) -> None: ...
+
+class ListTasksRequest(_message.Message):
+    __slots__ = ("project", "state", "purpose", "page_size", "page_token")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    state: _review_history_pb2.TaskState
+    purpose: _decision_pb2.Purpose
+    page_size: int
+    page_token: str
+    def __init__(self, project: _Optional[str] = ..., state: _Optional[_Union[_review_history_pb2.TaskState, str]] = ..., purpose: _Optional[_Union[_decision_pb2.Purpose, str]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListTasksResponse(_message.Message):
+    __slots__ = ("tasks", "next_page_token")
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[_review_history_pb2.TaskSummary]
+    next_page_token: str
+    def __init__(self, tasks: _Optional[_Iterable[_Union[_review_history_pb2.TaskSummary, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
 class GetQueueStatsRequest(_message.Message):
     __slots__ = ("project",)
     PROJECT_FIELD_NUMBER: _ClassVar[int]
@@ -144,7 +263,7 @@ class GetQueueStatsResponse(_message.Message):
     def __init__(self, queues: _Optional[_Iterable[_Union[QueueStats, _Mapping]]] = ...) -> None: ...
 
 class QueueStats(_message.Message):
-    __slots__ = ("project", "open_tasks", "leased_tasks", "answered_tasks", "oldest_at", "answers_per_minute", "begun_tasks")
+    __slots__ = ("project", "open_tasks", "leased_tasks", "answered_tasks", "oldest_at", "answers_per_minute", "begun_tasks", "escalated_tasks")
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     OPEN_TASKS_FIELD_NUMBER: _ClassVar[int]
     LEASED_TASKS_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +271,7 @@ class QueueStats(_message.Message):
     OLDEST_AT_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
     BEGUN_TASKS_FIELD_NUMBER: _ClassVar[int]
+    ESCALATED_TASKS_FIELD_NUMBER: _ClassVar[int]
     project: str
     open_tasks: int
     leased_tasks: int
@@ -159,4 +279,5 @@ class QueueStats(_message.Message):
     oldest_at: _timestamp_pb2.Timestamp
     answers_per_minute: float
     begun_tasks: int
-    def __init__(self, project: _Optional[str] = ..., open_tasks: _Optional[int] = ..., leased_tasks: _Optional[int] = ..., answered_tasks: _Optional[int] = ..., oldest_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., answers_per_minute: _Optional[float] = ..., begun_tasks: _Optional[int] = ...) -> None: ...
+    escalated_tasks: int
+    def __init__(self, project: _Optional[str] = ..., open_tasks: _Optional[int] = ..., leased_tasks: _Optional[int] = ..., answered_tasks: _Optional[int] = ..., oldest_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., answers_per_minute: _Optional[float] = ..., begun_tasks: _Optional[int] = ..., escalated_tasks: _Optional[int] = ...) -> None: ...

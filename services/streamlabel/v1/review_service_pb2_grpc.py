@@ -64,6 +64,31 @@ class ReviewServiceStub:
                 request_serializer=streamlabel_dot_v1_dot_review__service__pb2.UndoAnnotationRequest.SerializeToString,
                 response_deserializer=streamlabel_dot_v1_dot_review__service__pb2.UndoAnnotationResponse.FromString,
                 _registered_method=True)
+        self.SkipTask = channel.unary_unary(
+                '/streamlabel.v1.ReviewService/SkipTask',
+                request_serializer=streamlabel_dot_v1_dot_review__service__pb2.SkipTaskRequest.SerializeToString,
+                response_deserializer=streamlabel_dot_v1_dot_review__service__pb2.SkipTaskResponse.FromString,
+                _registered_method=True)
+        self.EscalateTask = channel.unary_unary(
+                '/streamlabel.v1.ReviewService/EscalateTask',
+                request_serializer=streamlabel_dot_v1_dot_review__service__pb2.EscalateTaskRequest.SerializeToString,
+                response_deserializer=streamlabel_dot_v1_dot_review__service__pb2.EscalateTaskResponse.FromString,
+                _registered_method=True)
+        self.RequeueTasks = channel.unary_unary(
+                '/streamlabel.v1.ReviewService/RequeueTasks',
+                request_serializer=streamlabel_dot_v1_dot_review__service__pb2.RequeueTasksRequest.SerializeToString,
+                response_deserializer=streamlabel_dot_v1_dot_review__service__pb2.RequeueTasksResponse.FromString,
+                _registered_method=True)
+        self.GetTask = channel.unary_unary(
+                '/streamlabel.v1.ReviewService/GetTask',
+                request_serializer=streamlabel_dot_v1_dot_review__service__pb2.GetTaskRequest.SerializeToString,
+                response_deserializer=streamlabel_dot_v1_dot_review__service__pb2.GetTaskResponse.FromString,
+                _registered_method=True)
+        self.ListTasks = channel.unary_unary(
+                '/streamlabel.v1.ReviewService/ListTasks',
+                request_serializer=streamlabel_dot_v1_dot_review__service__pb2.ListTasksRequest.SerializeToString,
+                response_deserializer=streamlabel_dot_v1_dot_review__service__pb2.ListTasksResponse.FromString,
+                _registered_method=True)
         self.GetQueueStats = channel.unary_unary(
                 '/streamlabel.v1.ReviewService/GetQueueStats',
                 request_serializer=streamlabel_dot_v1_dot_review__service__pb2.GetQueueStatsRequest.SerializeToString,
@@ -116,6 +141,41 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SkipTask(self, request, context):
+        """The annotator cannot or will not answer: the task goes to somebody else. Idempotent by lease token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EscalateTask(self, request, context):
+        """Sets a task aside for those who ask for such tasks. Idempotent by lease token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequeueTasks(self, request, context):
+        """Puts the tasks of a project that were set aside back into the queue, as if nobody had seen them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTask(self, request, context):
+        """The history of one record.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTasks(self, request, context):
+        """Tasks in the order in which they came, a page at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetQueueStats(self, request, context):
         """How much waits, since when, and how fast it goes.
         """
@@ -155,6 +215,31 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.UndoAnnotation,
                     request_deserializer=streamlabel_dot_v1_dot_review__service__pb2.UndoAnnotationRequest.FromString,
                     response_serializer=streamlabel_dot_v1_dot_review__service__pb2.UndoAnnotationResponse.SerializeToString,
+            ),
+            'SkipTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.SkipTask,
+                    request_deserializer=streamlabel_dot_v1_dot_review__service__pb2.SkipTaskRequest.FromString,
+                    response_serializer=streamlabel_dot_v1_dot_review__service__pb2.SkipTaskResponse.SerializeToString,
+            ),
+            'EscalateTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.EscalateTask,
+                    request_deserializer=streamlabel_dot_v1_dot_review__service__pb2.EscalateTaskRequest.FromString,
+                    response_serializer=streamlabel_dot_v1_dot_review__service__pb2.EscalateTaskResponse.SerializeToString,
+            ),
+            'RequeueTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequeueTasks,
+                    request_deserializer=streamlabel_dot_v1_dot_review__service__pb2.RequeueTasksRequest.FromString,
+                    response_serializer=streamlabel_dot_v1_dot_review__service__pb2.RequeueTasksResponse.SerializeToString,
+            ),
+            'GetTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTask,
+                    request_deserializer=streamlabel_dot_v1_dot_review__service__pb2.GetTaskRequest.FromString,
+                    response_serializer=streamlabel_dot_v1_dot_review__service__pb2.GetTaskResponse.SerializeToString,
+            ),
+            'ListTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTasks,
+                    request_deserializer=streamlabel_dot_v1_dot_review__service__pb2.ListTasksRequest.FromString,
+                    response_serializer=streamlabel_dot_v1_dot_review__service__pb2.ListTasksResponse.SerializeToString,
             ),
             'GetQueueStats': grpc.unary_unary_rpc_method_handler(
                     servicer.GetQueueStats,
@@ -324,6 +409,141 @@ class ReviewService:
             '/streamlabel.v1.ReviewService/UndoAnnotation',
             streamlabel_dot_v1_dot_review__service__pb2.UndoAnnotationRequest.SerializeToString,
             streamlabel_dot_v1_dot_review__service__pb2.UndoAnnotationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SkipTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/streamlabel.v1.ReviewService/SkipTask',
+            streamlabel_dot_v1_dot_review__service__pb2.SkipTaskRequest.SerializeToString,
+            streamlabel_dot_v1_dot_review__service__pb2.SkipTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EscalateTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/streamlabel.v1.ReviewService/EscalateTask',
+            streamlabel_dot_v1_dot_review__service__pb2.EscalateTaskRequest.SerializeToString,
+            streamlabel_dot_v1_dot_review__service__pb2.EscalateTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequeueTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/streamlabel.v1.ReviewService/RequeueTasks',
+            streamlabel_dot_v1_dot_review__service__pb2.RequeueTasksRequest.SerializeToString,
+            streamlabel_dot_v1_dot_review__service__pb2.RequeueTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/streamlabel.v1.ReviewService/GetTask',
+            streamlabel_dot_v1_dot_review__service__pb2.GetTaskRequest.SerializeToString,
+            streamlabel_dot_v1_dot_review__service__pb2.GetTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/streamlabel.v1.ReviewService/ListTasks',
+            streamlabel_dot_v1_dot_review__service__pb2.ListTasksRequest.SerializeToString,
+            streamlabel_dot_v1_dot_review__service__pb2.ListTasksResponse.FromString,
             options,
             channel_credentials,
             insecure,
