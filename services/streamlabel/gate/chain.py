@@ -1,18 +1,18 @@
-"""The chain of transitions: each link's digest covers its content and the digest before it, so that anybody can check all of them."""
+"""The chain of transitions (`core/hash_chain.py`): whether one was changed, taken out or put in, anybody can check."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-FIRST = b"\0" * 32
+from streamlabel.core.hash_chain import FIRST, chain_digest, first_broken
+
+__all__ = ["FIRST", "ChainedTransition", "broken_at", "linked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainedTransition:
-    """One link of the chain; `facts` is JSON, as it was digested. The very first one has number 1 and follows FIRST."""
+    """One link of the chain; `facts` is JSON, as it was digested."""
 
     number: int
     project: str
@@ -21,6 +21,10 @@ class ChainedTransition:
     facts: str
     previous: bytes
     digest: bytes
+
+    def content(self) -> Sequence[int | str]:
+        """What the digest covers."""
+        return (self.number, self.project, self.model_name, self.model_version, self.facts)
 
 
 def linked(
@@ -34,24 +38,10 @@ def linked(
         model_version=model_version,
         facts=facts,
         previous=previous,
-        digest=_digest(number, project, model_name, model_version, facts, previous),
+        digest=chain_digest(previous, (number, project, model_name, model_version, facts)),
     )
 
 
 def broken_at(links: Iterable[ChainedTransition]) -> int | None:
-    """The number of the first link, in order from the very first, that is not what was written; None where the chain is whole.
-
-    What was cut off at the end leaves a whole chain: only who kept a digest notices that it is gone.
-    """
-    previous, expected = FIRST, 1
-    for link in links:
-        made = _digest(link.number, link.project, link.model_name, link.model_version, link.facts, previous)
-        if (link.number, link.previous, link.digest) != (expected, previous, made):
-            return expected
-        previous, expected = link.digest, expected + 1
-    return None
-
-
-def _digest(number: int, project: str, model_name: str, model_version: int, facts: str, previous: bytes) -> bytes:
-    text = json.dumps([number, project, model_name, model_version, facts], ensure_ascii=False)
-    return hashlib.sha256(previous + text.encode()).digest()
+    """The number of the first transition that is not what was written; None where the chain is whole (`first_broken`)."""
+    return first_broken(links)

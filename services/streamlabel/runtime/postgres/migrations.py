@@ -36,14 +36,18 @@ class Migration:
 
 
 def migrations(package: str) -> Sequence[Migration]:
-    """The files of this release that lie in `package`, in order; raises ValueError where a number is missing or there twice."""
+    """The files of this release that lie in `package`, in order; raises ValueError where one is there twice or 1 is missing.
+
+    A gap is no defect: branches that grow at once take numbers of their own, and each file is applied once, whenever it comes.
+    """
     found = []
     for file in resources.files(package).iterdir():
         if match := _FILE_NAME.fullmatch(file.name):
             found.append(Migration(number=int(match[1]), name=match[2], sql=file.read_text(encoding="utf-8")))
     found.sort(key=lambda migration: migration.number)
-    if [migration.number for migration in found] != list(range(1, len(found) + 1)):
-        raise ValueError(f"migrations are not numbered 1, 2, 3 …: {[migration.number for migration in found]}")
+    numbers = [migration.number for migration in found]
+    if len({*numbers}) != len(numbers) or numbers[:1] not in ([], [1]):
+        raise ValueError(f"migrations are not numbered from 1 on, each number once: {numbers}")
     return found
 
 
