@@ -162,7 +162,7 @@ async def answer_one_and_give_one_back(port: int) -> None:
                 await desk.answer(leased, CLASSES[0])
                 break
         unwanted = await client.lease("bea", project=PROJECT, wait_s=20)
-        assert await client.release("bea", [leased.lease_token for leased in unwanted]) == 1
+        assert await client.release("bea", [leased.lease.lease_token for leased in unwanted]) == 1
 
 
 async def expect_catalogue(house: House, session: aiohttp.ClientSession, name: str) -> None:
