@@ -1,35 +1,22 @@
 """`ReviewService` over gRPC; the web page calls the same methods through its JSON face.
 
-What fails says so precisely: INVALID_ARGUMENT, NOT_FOUND and FAILED_PRECONDITION name the field (google.rpc.BadRequest in
-the status details), UNAVAILABLE says when to try again (google.rpc.RetryInfo).
+What fails says so precisely (`status.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from typing import NoReturn, TypeVar
+from collections.abc import Sequence
 
 import grpc
-from google.protobuf.message import Message
-from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from streamlabel.core.review import Annotation
-from streamlabel.errors import TransientError
+from streamlabel.review.adapters.status import answer_or_abort
 from streamlabel.review.ports import Desk, Refusal, RefusedError
 from streamlabel.v1 import review_pb2, review_service_pb2, review_service_pb2_grpc
 from streamlabel.wire import desk as wire_desk
 from streamlabel.wire import projects as wire_projects
 
 SERVICE_NAME = review_service_pb2.DESCRIPTOR.services_by_name["ReviewService"].full_name
-_STATUS_DETAILS = "grpc-status-details-bin"
-_DEFAULT_RETRY_S = 1.0
-_CODES = {
-    Refusal.INVALID_ARGUMENT: grpc.StatusCode.INVALID_ARGUMENT,
-    Refusal.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    Refusal.FAILED_PRECONDITION: grpc.StatusCode.FAILED_PRECONDITION,
-}
-
-Answer = TypeVar("Answer", bound=Message)
 
 
 class ReviewServicer(review_service_pb2_grpc.ReviewServiceServicer):
@@ -64,7 +51,7 @@ class ReviewServicer(review_service_pb2_grpc.ReviewServiceServicer):
             )
             return review_service_pb2.LeaseTasksResponse(tasks=map(wire_desk.leased_task_to_message, tasks))
 
-        return await _answer(context, lease())
+        return await answer_or_abort(context, lease())
 
     async def ExtendLeases(  # noqa: N802
         self, request: review_service_pb2.ExtendLeasesRequest, context: grpc.aio.ServicerContext
@@ -75,7 +62,7 @@ class ReviewServicer(review_service_pb2_grpc.ReviewServiceServicer):
             extended = await self._desk.extend(request.annotator, request.lease_tokens)
             return wire_desk.extended_to_message(extended)
 
-        return await _answer(context, extend())
+        return await answer_or_abort(context, extend())
 
     async def SubmitAnnotations(  # noqa: N802
         self, request: review_service_pb2.SubmitAnnotationsRequest, context: grpc.aio.ServicerContext
@@ -86,7 +73,7 @@ class ReviewServicer(review_service_pb2_grpc.ReviewServiceServicer):
             results = await self._desk.submit(request.annotator, _annotations(request.annotations))
             return review_service_pb2.SubmitAnnotationsResponse(results=map(wire_desk.result_to_message, results))
 
-        return await _answer(context, submit())
+        return await answer_or_abort(context, submit())
 
     async def ReleaseLeases(  # noqa: N802
         self, request: review_service_pb2.ReleaseLeasesRequest, context: grpc.aio.ServicerContext
@@ -97,7 +84,7 @@ class ReviewServicer(review_service_pb2_grpc.ReviewServiceServicer):
             released = await self._desk.release(request.annotator, request.lease_tokens)
             return review_service_pb2.ReleaseLeasesResponse(released=released)
 
-        return await _answer(context, release())
+        return await answer_or_abort(context, release())
 
     async def UndoAnnotation(  # noqa: N802
         self, request: review_service_pb2.UndoAnnotationRequest, context: grpc.aio.ServicerContext
@@ -107,7 +94,7 @@ class ReviewServicer(review_service_pb2_grpc.ReviewServiceServicer):
         async def undo() -> review_service_pb2.UndoAnnotationResponse:
             return wire_desk.undone_to_message(await self._desk.undo(request.annotator, request.annotation_id))
 
-        return await _answer(context, undo())
+        return await answer_or_abort(context, undo())
 
     async def GetQueueStats(  # noqa: N802
         self, request: review_service_pb2.GetQueueStatsRequest, context: grpc.aio.ServicerContext
@@ -118,7 +105,7 @@ class ReviewServicer(review_service_pb2_grpc.ReviewServiceServicer):
             queues = await self._desk.stats(request.project)
             return review_service_pb2.GetQueueStatsResponse(queues=map(wire_desk.queue_to_message, queues))
 
-        return await _answer(context, stats())
+        return await answer_or_abort(context, stats())
 
 
 def _annotations(messages: Sequence[review_pb2.Annotation]) -> list[Annotation]:
@@ -129,25 +116,3 @@ def _annotations(messages: Sequence[review_pb2.Annotation]) -> list[Annotation]:
         except ValueError as error:
             raise RefusedError(Refusal.INVALID_ARGUMENT, f"annotations[{index}]", str(error)) from error
     return found
-
-
-async def _answer(context: grpc.aio.ServicerContext, call: Awaitable[Answer]) -> Answer:
-    """What `call` gives; what it refuses becomes the status of the RPC."""
-    try:
-        return await call
-    except RefusedError as error:
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.detail)
-        await _abort(
-            context, _CODES[error.refusal], str(error), error_details_pb2.BadRequest(field_violations=[violation])
-        )
-    except TransientError as error:
-        retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromMilliseconds(int((error.retry_after_s or _DEFAULT_RETRY_S) * 1000))
-        await _abort(context, grpc.StatusCode.UNAVAILABLE, str(error), retry)
-
-
-async def _abort(context: grpc.aio.ServicerContext, code: grpc.StatusCode, words: str, detail: Message) -> NoReturn:
-    status = status_pb2.Status(code=code_pb2.Code.Value(code.name), message=words)
-    status.details.add().Pack(detail)
-    await context.abort(code, words, trailing_metadata=((_STATUS_DETAILS, status.SerializeToString()),))
-    raise AssertionError("abort raises")
