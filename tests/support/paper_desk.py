@@ -132,7 +132,7 @@ class PaperDesk:
     async def SkipTask(self, request: Any, context: Any) -> Any:
         sheet = self._find(request.lease_token)
         if sheet is None or sheet.answer is not None:
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the lease is gone")
+            return await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the lease is gone")
         self.skips.append(request)
         await self._put_last(sheet)
         return review_service_pb2.SkipTaskResponse()
@@ -140,7 +140,7 @@ class PaperDesk:
     async def EscalateTask(self, request: Any, context: Any) -> Any:
         sheet = self._find(request.lease_token)
         if sheet is None or sheet.answer is not None:
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the lease is gone")
+            return await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the lease is gone")
         self.escalated.append(request)
         del self.sheets[f"{sheet.task.record.project}/{sheet.task.record.record_id}"]
         return review_service_pb2.EscalateTaskResponse()

@@ -17,12 +17,39 @@ class LeasedTask:
     task: ReviewTask
 
 
+class LostReason(Enum):
+    """Why a lease is gone.
+
+    EXPIRED: it ran out, nobody else has the task yet. TAKEN: the task has been leased anew since. ANSWERED: it has its label.
+    WITHDRAWN: no answer is wanted any more, as the project was deleted, or the record came again and is asked about anew. UNKNOWN: no
+    such lease was ever given to this annotator.
+    """
+
+    EXPIRED = "expired"
+    TAKEN = "taken"
+    ANSWERED = "answered"
+    WITHDRAWN = "withdrawn"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostLease:
+    """A lease that is gone, and why."""
+
+    lease_token: str
+    reason: LostReason
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtendedLeases:
-    """What a heartbeat found: the leases that hold, with their new expiry, and the tokens of those that are gone."""
+    """What a heartbeat found: the leases that hold, with their new expiry, and the tokens of those that are gone.
+
+    `lost` says why each of these is gone; empty from a service that does not tell.
+    """
 
     leases: tuple[Lease, ...]
     lost_lease_tokens: tuple[str, ...]
+    lost: tuple[LostLease, ...] = ()
 
 
 class AnnotationStatus(Enum):
@@ -41,11 +68,15 @@ class AnnotationStatus(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotationResult:
-    """What became of one answer; `detail` says why it was not accepted."""
+    """What became of one answer; `detail` says why it was not accepted.
+
+    `won_at` is when the answer came that is the label instead; of that answer nothing else is told.
+    """
 
     annotation_id: str
     status: AnnotationStatus
     detail: str = ""
+    won_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +92,8 @@ class QueueStats:
     """How much of one project waits for people, since when, and how fast it goes.
 
     `open_tasks` wait for a person (leased ones not counted), `begun_tasks` of them for another person than those who have
-    voted on them; `answered_tasks` have a label, published or on its way; `oldest_at` is when the longest waiting open task
-    arrived.
+    voted on them; `escalated_tasks` are set aside, and are not among the open ones; `answered_tasks` have a label, published or on
+    its way; `oldest_at` is when the longest waiting open task arrived.
     """
 
     project: str
@@ -72,3 +103,4 @@ class QueueStats:
     answered_tasks: int = 0
     oldest_at: datetime | None = None
     answers_per_minute: float = 0.0
+    escalated_tasks: int = 0

@@ -5,35 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 
 from streamlabel.core.decision import Decision, Purpose
 from streamlabel.core.desk import AnnotationStatus
+from streamlabel.core.history import TaskState as TaskState
 from streamlabel.core.identity import RecordKey
 from streamlabel.core.label import Label, LabelSource, Vote
 from streamlabel.core.project import Project
 from streamlabel.core.review import Annotation
 from streamlabel.review.rules.tokens import Grant
 from streamlabel.review.rules.votes import verdict
-
-
-class TaskState(Enum):
-    """Life of a task.
-
-    READY ──claim──▶ LEASED ──answer──▶ ANSWERED
-      ▲                │ ▲                  │
-      └─expiry,release─┘ └───────undo───────┘
-
-    A record that comes again may make a task READY anew from wherever it is (rules/again.py).
-
-    An answer to a task that wants several is a vote. While votes are wanted the task is BEGUN instead: READY, but not for those who
-    have voted on it. People answer it one after the other: a task is in one person's hands at most.
-    """
-
-    READY = "ready"
-    LEASED = "leased"
-    ANSWERED = "answered"
-    BEGUN = "begun"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
