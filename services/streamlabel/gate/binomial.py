@@ -13,6 +13,8 @@ import numpy.typing as npt
 from scipy import special
 
 Counts = int | npt.NDArray[np.int64]
+# Where it takes more items than this, it takes for ever.
+FOREVER = 10**9
 
 
 def p_value(errors: Counts, count: Counts, alpha: float | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -45,11 +47,13 @@ def interval(errors: int, count: int, delta: float) -> tuple[float, float]:
 
 
 def least_count(alpha: float, delta: float, errors: int = 0) -> int:
-    """How many items with `errors` errors among them it takes to certify `alpha` at level `delta`."""
+    """How many items with `errors` errors among them it takes to certify `alpha` at level `delta`; FOREVER where it takes more."""
     low = errors + 1
-    high = max(low, math.ceil(math.log(delta) / math.log1p(-alpha)))
+    high = max(low, math.ceil(min(math.log(delta) / math.log1p(-alpha), FOREVER)))
     while p_value(errors, high, alpha) > delta:
-        low, high = high, 2 * high
+        if high >= FOREVER:
+            return FOREVER
+        low, high = high, min(2 * high, FOREVER)
     while low < high:
         middle = (low + high) // 2
         if p_value(errors, middle, alpha) <= delta:

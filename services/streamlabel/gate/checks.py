@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from streamlabel.gate.embeddings import told_apart, used_length
+
 _SUM_TOLERANCE = 1e-3
 LEAST_ROWS = 20
 
@@ -70,14 +72,17 @@ def checked_labels(labels: npt.ArrayLike, count: int, classes: int) -> npt.NDArr
 
 
 def checked_embeddings(embeddings: npt.ArrayLike | None, count: int) -> npt.NDArray[np.float64] | None:
-    """Embeddings [n, d] as floats, or None; raises ValueError for another length, or what is no number."""
+    """Embeddings [n, d] as floats, or None, also where they are longer than gates use; of a scale that can be reckoned with.
+
+    Raises ValueError for another length, or what is no number.
+    """
     if embeddings is None:
         return None
     made = _numbers("embeddings", embeddings)
     if made.ndim != 2 or len(made) != count or made.shape[1] < 1:
         raise ValueError(f"embeddings have shape {made.shape}, but there are {count} records")
     refuse_rows(~np.isfinite(made).all(axis=1), "an embedding value is no finite number")
-    return made
+    return told_apart(made) if used_length(made.shape[1]) else None
 
 
 def refuse_rows(given: npt.ArrayLike, why: str, values: npt.NDArray[np.generic] | None = None) -> None:

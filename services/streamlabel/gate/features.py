@@ -31,8 +31,8 @@ class Neighbours:
     """Records whose true class is known, as points to compare with.
 
     `projection` [d, r] of whole numbers takes an embedding into the space of `points` [m, r], unit vectors in steps; m is at most
-    1,024, r at most 64. `classes` [m] are places in the taxonomy. `embedding_scale` is the largest value of an embedding that is
-    told apart.
+    1,024, r at most 64. `classes` [m] are places in the taxonomy. `embedding_scale`, above 0, is the largest value of an embedding
+    that is told apart.
     """
 
     projection: Matrix
@@ -42,7 +42,9 @@ class Neighbours:
 
     def place(self, embeddings: Matrix) -> Matrix:
         """Embeddings [n, d] as unit vectors in steps, [n, r]."""
-        steps = np.rint(np.clip(embeddings / self.embedding_scale, -1, 1) * _STEPS)
+        # What lies so far beyond the scale that the quotient is infinite is cut off like all that lies beyond.
+        with np.errstate(over="ignore"):
+            steps = np.rint(np.clip(embeddings / self.embedding_scale, -1, 1) * _STEPS)
         return to_unit_steps(_product(steps, self.projection))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
 
+from streamlabel.gate.embeddings import told_apart
 from streamlabel.gate.features import Matrix, Neighbours, neighbour_features, plain_features, tempered
 from streamlabel.gate.scorer import Predictions, Scorer
 
@@ -52,7 +53,8 @@ def fit_logistic(
 def fit_neighbours(embeddings: Matrix, classes: npt.NDArray[np.int64]) -> Neighbours:
     """The given records as points to compare with, in at most 24 dimensions (principal components, not centred)."""
     scale = float(np.quantile(np.abs(embeddings), 0.999)) or 1.0
-    projection = np.eye(embeddings.shape[1]) if embeddings.shape[1] <= _RANK else principal_directions(embeddings)
+    wide = embeddings.shape[1] > _RANK
+    projection = principal_directions(told_apart(embeddings)) if wide else np.eye(embeddings.shape[1])
     steps = np.rint(projection * _PROJECTION_STEPS)
     made = Neighbours(steps, np.zeros((0, steps.shape[1])), classes, scale)
     return Neighbours(steps, made.place(embeddings), classes, scale)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from streamlabel.gate.binomial import least_count, p_value, upper_bound
+from streamlabel.gate.binomial import FOREVER, least_count, p_value, upper_bound
 
 # So many calibration records a gate keeps at most, with their embeddings: at 512 numbers each, 50 MB of memory and of each snapshot.
 MOST_EVIDENCE = 12_000
 _LEAST_WINDOW = 3000
-# Where it takes more than this, it takes for ever.
-_FOREVER = 10**9
 # Nobody wants to be told of more.
 _MOST = {"alpha": 0.5, "delta": 0.5, "double_blind_share": 1.0}
 
@@ -102,8 +100,8 @@ class GatePolicy:
         low, high = 1, 2
         while not would_do(high):
             low, high = high, 2 * high
-            if high > _FOREVER:
-                return _FOREVER
+            if high > FOREVER:
+                return FOREVER
         while low < high:
             middle = (low + high) // 2
             low, high = (low, middle) if would_do(middle) else (middle + 1, high)
@@ -134,7 +132,7 @@ def check_can_open(*, alpha: float, delta: float, double_blind_share: float = 0.
     least = asked.least_evidence
     raise ValueError(
         f"{_listed([f'{name} {value:g}' for name, value in given.items()], 'and')} could never be certified: that takes "
-        f"{'over ' if least >= _FOREVER else ''}{least:,} calibration answers even for a model that is never wrong, and a gate keeps "
+        f"{'over ' if least >= FOREVER else ''}{least:,} calibration answers even for a model that is never wrong, and a gate keeps "
         f"{asked.longest_window:,} at most. "
         + (f"From {_listed(remedies, 'or')} on it could" if remedies else "More than one of these must be larger")
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from streamlabel.core.control import Gate
 from streamlabel.core.prediction import MAX_CANDIDATES, Prediction
+from streamlabel.gate.embeddings import used_length
 from streamlabel.gate.scorer import Predictions, Scorer
 
 
@@ -21,13 +22,19 @@ class PublishedGate:
     scorer: Scorer
 
 
+def used_embedding(prediction: Prediction) -> Sequence[float]:
+    """The embedding, or none where it is longer than gates use."""
+    embedding = prediction.embedding
+    return embedding if used_length(len(embedding)) else ()
+
+
 def is_scorable(prediction: Prediction, places: Mapping[str, int], embedding_length: int | None) -> bool:
     """Whether a gate can speak of the prediction at all; what decides and what gathers evidence both ask here.
 
     It must have as many candidates as models of this taxonomy give, the best one of a class that is known (`places` are those of the
-    taxonomy), and an embedding of finite values and the right length (None: of any).
+    taxonomy), and an embedding of finite values and the right length (None: of any); one that is too long to be used counts as none.
     """
-    candidates, embedding = prediction.candidates, prediction.embedding
+    candidates, embedding = prediction.candidates, used_embedding(prediction)
     return (
         len(candidates) == min(MAX_CANDIDATES, len(places))
         and candidates[0].class_name in places
@@ -54,7 +61,7 @@ def score_all(
     chosen = [predictions[row] for row in rows]
     embeddings = None
     if scorer.neighbours is not None:
-        embeddings = np.array([each.embedding for each in chosen], dtype=np.float64)
+        embeddings = np.array([used_embedding(each) for each in chosen], dtype=np.float64)
     table = Predictions(
         np.array([[candidate.probability for candidate in each.candidates] for each in chosen], dtype=np.float64),
         np.array([places[each.candidates[0].class_name] for each in chosen], dtype=np.int64),

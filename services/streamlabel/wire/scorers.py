@@ -82,7 +82,9 @@ def _check(scorer: Scorer) -> None:
     _check_numbers((scorer.temperature, *scorer.spread), least=_LEAST_SPREAD)
     if known is None:
         return
-    _check_numbers((known.embedding_scale,), least=_LEAST_SPREAD)
+    # Models are free to give embeddings of any scale.
+    if not 0 < known.embedding_scale < math.inf:
+        raise ValueError(f"{known.embedding_scale} is no scale of embeddings")
     rank = known.points.shape[1]
     if not (len(known.points) and len(known.projection)) or known.projection.shape[1] != rank:
         raise ValueError("neighbours without points or without a projection to them")

@@ -11,6 +11,7 @@ import pytest
 
 from streamlabel.core.control import Confirmed, Gate, GateState, Suspects
 from streamlabel.errors import InvalidMessageError
+from streamlabel.gate.embeddings import MAX_EMBEDDING
 from streamlabel.gate.features import Neighbours, to_unit_steps
 from streamlabel.gate.fit import MAX_NEIGHBOURS, fit_scorer
 from streamlabel.gate.published import PublishedGate
@@ -84,14 +85,16 @@ def test_the_ends_of_the_range_survive() -> None:
     assert (decoded.neighbours.points == axis).all()
 
 
-@pytest.mark.parametrize("embedding", [24, 768, 4096])
+@pytest.mark.parametrize("embedding", [24, 768, MAX_EMBEDDING])
 def test_the_largest_reference_fits(embedding: int) -> None:
     chance = np.random.default_rng(0)
     points = to_unit_steps(chance.uniform(-1, 1, (MAX_NEIGHBOURS, 24)))
-    projection = np.rint(chance.uniform(-4096, 4096, (embedding, 24)))
+    # Longer than any that is fitted: each number at its largest.
+    projection = np.full((embedding, 24), -4096.0)
     classes = chance.integers(0, 10_000, MAX_NEIGHBOURS)
     large = replace(a_scorer(), neighbours=Neighbours(projection, points, classes, 3.0))
-    value = encode_gate(a_gate(scorer=large, class_count=10_000))
+    told = {"reason": "x" * 1000, "suspects": WHOLE.suspects * 50, "earlier": WHOLE.earlier * 50}
+    value = encode_gate(a_gate(scorer=large, class_count=10_000, **told))
     assert len(value) <= MAX_GATE_BYTES == 512 * 1024
     decoded = decode_gate(value).scorer.neighbours
     assert decoded is not None

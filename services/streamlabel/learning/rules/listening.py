@@ -13,6 +13,7 @@ from streamlabel.core.decision import Decision, DecisionReason, Purpose, Route
 from streamlabel.core.label import Label, LabelSource
 from streamlabel.core.prediction import Prediction
 from streamlabel.core.review import ReviewTask
+from streamlabel.gate.published import used_embedding
 from streamlabel.gate.sample import NOT_ASKED
 from streamlabel.gate.scorer import Predictions
 from streamlabel.learning.rules.book import Book
@@ -81,11 +82,11 @@ class Heard:
         if not usable:
             return None
         # One odd prediction among the first must not keep the gate shut to all that follow.
-        size = Counter(len(each.embedding) for each, _ in usable).most_common(1)[0][0]
-        usable = [each for each in usable if len(each[0].embedding) == size]
+        size = Counter(len(used_embedding(each)) for each, _ in usable).most_common(1)[0][0]
+        usable = [each for each in usable if len(used_embedding(each[0])) == size]
         predictions = [prediction for prediction, _ in usable]
         embeddings = None
-        if predictions[0].embedding:
+        if size:
             embeddings = np.array([each.embedding for each in predictions], dtype=np.float64)
         tops = [each.candidates[0].class_name for each in predictions]
         return Seen(
