@@ -17,6 +17,7 @@ from streamlabel.core.review import ReviewTask, Suggestion
 from streamlabel.review.adapters.postgres.answers import PostgresAnswers
 from streamlabel.review.adapters.postgres.bell import PostgresBell
 from streamlabel.review.adapters.postgres.board import PostgresBoard
+from streamlabel.review.adapters.postgres.crowds import PostgresCrowds
 from streamlabel.review.adapters.postgres.intake import Intake, TaskIntake
 from streamlabel.review.adapters.postgres.leases import PostgresLeases
 from streamlabel.review.adapters.postgres.outbox import PostgresOutbox
@@ -127,6 +128,7 @@ class ReviewQueue:
     intake: TaskIntake
     outbox: PostgresOutbox
     board: PostgresBoard
+    crowds: PostgresCrowds
     projects: KnownProjects
     tally: Tally
     stopping: asyncio.Event
@@ -188,6 +190,7 @@ async def review_queue(
 
     leases = PostgresLeases(database)
     board = PostgresBoard(database, clock=SystemClock(), max_age_s=0.0)
+    crowds = PostgresCrowds(database)
     bell = PostgresBell(database, stopping=stopping, clock=SystemClock(), backoff=Backoff(base_s=0.05, cap_s=0.2))
     intake = Intake(
         topic=TASKS_TOPIC,
@@ -206,6 +209,7 @@ async def review_queue(
         past_answers=PostgresPastAnswers(database),
         bell=bell,
         board=board,
+        crowds=crowds,
         observer=tally,
         seal=TokenSeal(await seal_key(database)),
         limits=DeskLimits(lease_s=lease_s, **limits),  # type: ignore[arg-type]
@@ -217,6 +221,7 @@ async def review_queue(
         intake=TaskIntake(database, intake),
         outbox=PostgresOutbox(database),
         board=board,
+        crowds=crowds,
         projects=known,
         tally=tally,
         stopping=stopping,

@@ -29,8 +29,10 @@ class Vote:
 class Label:
     """The final value of a record until a higher revision supersedes it.
 
-    `votes` are the answers that it rests on where several people were asked, in the order in which they were given; empty where one
-    person alone was asked. `annotators` are those who answered, in the same order.
+    `votes` are the answers that it rests on where several people were asked, or would have been, in the order in which they were
+    given; empty where one person alone was asked. `posterior` is how likely the class is, given who voted for what; None where votes
+    were only counted. `adjudicator` decided where the votes left it open; empty where nobody had to. `annotators` are those who
+    voted, in the same order, and then whoever adjudicated.
     """
 
     key: RecordKey
@@ -47,6 +49,8 @@ class Label:
     model_version: int = 0
     annotators: tuple[str, ...] = ()
     votes: tuple[Vote, ...] = ()
+    posterior: float | None = None
+    adjudicator: str = ""
     event_at: datetime | None = None
     ingested_at: datetime | None = None
 
@@ -57,13 +61,18 @@ class Label:
             )
         if (self.source is LabelSource.HUMAN) != bool(self.annotators):
             raise ValueError("a human label names its annotators, and only a human label does")
-        if self.votes:
+        if self.votes or self.adjudicator:
             self._check_votes()
+        elif self.posterior is not None:
+            raise ValueError("only votes have a posterior")
 
     def _check_votes(self) -> None:
-        if self.annotators != tuple(vote.annotator for vote in self.votes):
-            raise ValueError("the annotators of a label are its voters, in their order")
-        if len(set(self.annotators)) < len(self.votes):
-            raise ValueError("nobody votes twice on a record")
-        if all(vote.class_name != self.class_name for vote in self.votes):
+        decided_by = (self.adjudicator,) if self.adjudicator else ()
+        if self.annotators != (*(vote.annotator for vote in self.votes), *decided_by):
+            raise ValueError("the annotators of a label are its voters, in their order, and then whoever adjudicated")
+        if len(set(self.annotators)) < len(self.annotators):
+            raise ValueError("nobody votes twice on a record, nor adjudicates where they have voted")
+        if self.posterior is not None and not 0 < self.posterior <= 1:
+            raise ValueError(f"posterior {self.posterior} lies outside 0-1")
+        if not self.adjudicator and all(vote.class_name != self.class_name for vote in self.votes):
             raise ValueError(f"nobody voted for {self.class_name!r}")

@@ -24,6 +24,7 @@ from streamlabel.review.ports import (
     Answers,
     Bell,
     Claim,
+    Crowds,
     Finding,
     Leases,
     Observer,
@@ -71,6 +72,7 @@ class ReviewDesk:
         projects: Projects,
         leases: Leases,
         answers: Answers,
+        crowds: Crowds,
         past_answers: PastAnswers,
         bell: Bell,
         board: QueueBoard,
@@ -81,6 +83,7 @@ class ReviewDesk:
         self._projects = projects
         self._leases = leases
         self._answers = answers
+        self._crowds = crowds
         self._past_answers = past_answers
         self._bell = bell
         self._board = board
@@ -245,7 +248,16 @@ class ReviewDesk:
 
     def _judge(self, annotation: Annotation, grant: Grant, annotator: str, finding: Finding) -> Verdict:
         project = self._projects.get(finding.standing.lineage.key.project) if finding.standing else None
-        return judge(annotation, grant, annotator, standing=finding.standing, kept=finding.kept, project=project)
+        crowd = self._crowds.of(project) if project else None
+        return judge(
+            annotation,
+            grant,
+            annotator,
+            standing=finding.standing,
+            kept=finding.kept,
+            project=project,
+            crowd=crowd,
+        )
 
     def _decided(self, annotation: Annotation, finding: Finding, verdict: Verdict) -> AnnotationResult:
         if finding.standing is not None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
+from streamlabel.consensus.crowd import Crowd
 from streamlabel.core.decision import Purpose
 from streamlabel.core.desk import (
     AnnotationResult,
@@ -141,6 +142,14 @@ class Projects(Protocol):
 
     def all(self) -> Sequence[Project]:
         """By name."""
+        ...
+
+
+class Crowds(Protocol):
+    """What is known of people."""
+
+    def of(self, project: Project) -> Crowd | None:
+        """The people of a project, under its present taxonomy, as their votes show them; None while there are none."""
         ...
 
 

@@ -21,7 +21,10 @@ class ReviewSettings(GrpcSettings):
     )
     review_postgres_pool_min: int = Field(1, ge=0, le=100, description="Connections kept open at all times")
     review_postgres_pool_max: int = Field(
-        10, ge=1, le=500, description="Most connections for calls; the bell and the publisher's turn take two more"
+        10,
+        ge=1,
+        le=500,
+        description="Most connections for calls; the bell and the turns of publisher and fitter take three more",
     )
     review_postgres_connect_timeout_s: float = Field(5.0, gt=0, le=60, description="Longest wait for a new connection")
     review_postgres_statement_timeout_s: float = Field(
@@ -33,6 +36,12 @@ class ReviewSettings(GrpcSettings):
     review_sweep_interval_s: float = Field(1.0, ge=0.05, le=60, description="How often expired leases are looked for")
     review_stats_max_age_s: float = Field(
         1.0, ge=0, le=60, description="Queue statistics are asked of the database at most this often"
+    )
+    review_crowd_interval_s: float = Field(
+        5.0,
+        ge=0.05,
+        le=600,
+        description="How often it is looked whether people's votes tell more of them, and what other replicas found",
     )
     review_gauges_interval_s: float = Field(
         5.0, ge=0.5, le=300, description="How often the gauges of the queue are set"

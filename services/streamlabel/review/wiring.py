@@ -9,6 +9,8 @@ from streamlabel.review.adapters.metrics import DeskMetrics
 from streamlabel.review.adapters.postgres.answers import PostgresAnswers
 from streamlabel.review.adapters.postgres.bell import PostgresBell
 from streamlabel.review.adapters.postgres.board import PostgresBoard
+from streamlabel.review.adapters.postgres.crowd_upkeep import CrowdFitter, CrowdReader
+from streamlabel.review.adapters.postgres.crowds import PostgresCrowds
 from streamlabel.review.adapters.postgres.intake import Intake, TaskIntake
 from streamlabel.review.adapters.postgres.leases import PostgresLeases
 from streamlabel.review.adapters.postgres.outbox import PostgresOutbox
@@ -125,6 +127,7 @@ async def _open_desk(
         past_answers=PostgresPastAnswers(database),
         bell=bell,
         board=board,
+        crowds=_know_people(process, settings, database, projects),
         observer=DeskMetrics(process.metrics),
         seal=TokenSeal(await seal_key(database)),
         limits=DeskLimits(
@@ -151,6 +154,23 @@ def _database_settings(settings: ReviewSettings) -> DatabaseSettings:
         connect_timeout_s=settings.review_postgres_connect_timeout_s,
         statement_timeout_s=settings.review_postgres_statement_timeout_s,
     )
+
+
+def _know_people(
+    process: Process, settings: ReviewSettings, database: Database, projects: TableProjects
+) -> PostgresCrowds:
+    crowds, interval_s = PostgresCrowds(database), settings.review_crowd_interval_s
+    process.add(CrowdReader(crowds, interval_s=interval_s), Phase.RESOURCE)
+    fitter = SoleComponent(
+        database,
+        lambda: CrowdFitter(crowds, projects, interval_s=interval_s),
+        name="review crowd",
+        health=process.health,
+        clock=process.clock,
+        backoff=_RETRY,
+    )
+    process.add(fitter, Phase.RESOURCE)
+    return crowds
 
 
 class _Outlet:

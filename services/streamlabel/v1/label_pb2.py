@@ -26,17 +26,17 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from streamlabel.v1 import decision_pb2 as streamlabel_dot_v1_dot_decision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astreamlabel/v1/label.proto\x12\x0estreamlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstreamlabel/v1/decision.proto\"\x84\x04\n\x05Label\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\trecord_id\x18\x02 \x01(\t\x12\x12\n\nclass_name\x18\x03 \x01(\t\x12+\n\x06source\x18\x04 \x01(\x0e\x32\x1b.streamlabel.v1.LabelSource\x12\x10\n\x08revision\x18\x05 \x01(\r\x12\x1b\n\x13supersedes_revision\x18\x06 \x01(\r\x12*\n\x08\x64\x65\x63ision\x18\x07 \x01(\x0b\x32\x18.streamlabel.v1.Decision\x12\x12\n\nmodel_name\x18\x08 \x01(\t\x12\x15\n\rmodel_version\x18\t \x01(\x03\x12\x12\n\nannotators\x18\n \x03(\t\x12\x17\n\x0fproject_version\x18\x0b \x01(\r\x12\x18\n\x10taxonomy_version\x18\x0c \x01(\r\x12\x14\n\x0c\x63ontent_hash\x18\r \x01(\x0c\x12,\n\x08\x65vent_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bingested_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0blabelled_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x05votes\x18\x11 \x03(\x0b\x32\x14.streamlabel.v1.Vote\"-\n\x04Vote\x12\x11\n\tannotator\x18\x01 \x01(\t\x12\x12\n\nclass_name\x18\x02 \x01(\t*[\n\x0bLabelSource\x12\x1c\n\x18LABEL_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12LABEL_SOURCE_MODEL\x10\x01\x12\x16\n\x12LABEL_SOURCE_HUMAN\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astreamlabel/v1/label.proto\x12\x0estreamlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstreamlabel/v1/decision.proto\"\xac\x04\n\x05Label\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\trecord_id\x18\x02 \x01(\t\x12\x12\n\nclass_name\x18\x03 \x01(\t\x12+\n\x06source\x18\x04 \x01(\x0e\x32\x1b.streamlabel.v1.LabelSource\x12\x10\n\x08revision\x18\x05 \x01(\r\x12\x1b\n\x13supersedes_revision\x18\x06 \x01(\r\x12*\n\x08\x64\x65\x63ision\x18\x07 \x01(\x0b\x32\x18.streamlabel.v1.Decision\x12\x12\n\nmodel_name\x18\x08 \x01(\t\x12\x15\n\rmodel_version\x18\t \x01(\x03\x12\x12\n\nannotators\x18\n \x03(\t\x12\x17\n\x0fproject_version\x18\x0b \x01(\r\x12\x18\n\x10taxonomy_version\x18\x0c \x01(\r\x12\x14\n\x0c\x63ontent_hash\x18\r \x01(\x0c\x12,\n\x08\x65vent_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bingested_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0blabelled_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x05votes\x18\x11 \x03(\x0b\x32\x14.streamlabel.v1.Vote\x12\x11\n\tposterior\x18\x12 \x01(\x01\x12\x13\n\x0b\x61\x64judicator\x18\x13 \x01(\t\"-\n\x04Vote\x12\x11\n\tannotator\x18\x01 \x01(\t\x12\x12\n\nclass_name\x18\x02 \x01(\t*[\n\x0bLabelSource\x12\x1c\n\x18LABEL_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12LABEL_SOURCE_MODEL\x10\x01\x12\x16\n\x12LABEL_SOURCE_HUMAN\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'streamlabel.v1.label_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LABELSOURCE']._serialized_start=676
-  _globals['_LABELSOURCE']._serialized_end=767
+  _globals['_LABELSOURCE']._serialized_start=716
+  _globals['_LABELSOURCE']._serialized_end=807
   _globals['_LABEL']._serialized_start=111
-  _globals['_LABEL']._serialized_end=627
-  _globals['_VOTE']._serialized_start=629
-  _globals['_VOTE']._serialized_end=674
+  _globals['_LABEL']._serialized_end=667
+  _globals['_VOTE']._serialized_start=669
+  _globals['_VOTE']._serialized_end=714
 # @@protoc_insertion_point(module_scope)

@@ -21,7 +21,7 @@ LABEL_SOURCE_MODEL: LabelSource
 LABEL_SOURCE_HUMAN: LabelSource
 
 class Label(_message.Message):
-    __slots__ = ("project", "record_id", "class_name", "source", "revision", "supersedes_revision", "decision", "model_name", "model_version", "annotators", "project_version", "taxonomy_version", "content_hash", "event_at", "ingested_at", "labelled_at", "votes")
+    __slots__ = ("project", "record_id", "class_name", "source", "revision", "supersedes_revision", "decision", "model_name", "model_version", "annotators", "project_version", "taxonomy_version", "content_hash", "event_at", "ingested_at", "labelled_at", "votes", "posterior", "adjudicator")
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     RECORD_ID_FIELD_NUMBER: _ClassVar[int]
     CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +39,8 @@ class Label(_message.Message):
     INGESTED_AT_FIELD_NUMBER: _ClassVar[int]
     LABELLED_AT_FIELD_NUMBER: _ClassVar[int]
     VOTES_FIELD_NUMBER: _ClassVar[int]
+    POSTERIOR_FIELD_NUMBER: _ClassVar[int]
+    ADJUDICATOR_FIELD_NUMBER: _ClassVar[int]
     project: str
     record_id: str
     class_name: str
@@ -56,7 +58,9 @@ class Label(_message.Message):
     ingested_at: _timestamp_pb2.Timestamp
     labelled_at: _timestamp_pb2.Timestamp
     votes: _containers.RepeatedCompositeFieldContainer[Vote]
-    def __init__(self, project: _Optional[str] = ..., record_id: _Optional[str] = ..., class_name: _Optional[str] = ..., source: _Optional[_Union[LabelSource, str]] = ..., revision: _Optional[int] = ..., supersedes_revision: _Optional[int] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., model_name: _Optional[str] = ..., model_version: _Optional[int] = ..., annotators: _Optional[_Iterable[str]] = ..., project_version: _Optional[int] = ..., taxonomy_version: _Optional[int] = ..., content_hash: _Optional[bytes] = ..., event_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ingested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labelled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., votes: _Optional[_Iterable[_Union[Vote, _Mapping]]] = ...) -> None: ...
+    posterior: float
+    adjudicator: str
+    def __init__(self, project: _Optional[str] = ..., record_id: _Optional[str] = ..., class_name: _Optional[str] = ..., source: _Optional[_Union[LabelSource, str]] = ..., revision: _Optional[int] = ..., supersedes_revision: _Optional[int] = ..., decision: _Optional[_Union[_decision_pb2.Decision, _Mapping]] = ..., model_name: _Optional[str] = ..., model_version: _Optional[int] = ..., annotators: _Optional[_Iterable[str]] = ..., project_version: _Optional[int] = ..., taxonomy_version: _Optional[int] = ..., content_hash: _Optional[bytes] = ..., event_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ingested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labelled_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., votes: _Optional[_Iterable[_Union[Vote, _Mapping]]] = ..., posterior: _Optional[float] = ..., adjudicator: _Optional[str] = ...) -> None: ...
 
 class Vote(_message.Message):
     __slots__ = ("annotator", "class_name")

@@ -30,6 +30,8 @@ def to_message(label: Label) -> label_pb2.Label:
         taxonomy_version=label.taxonomy_version,
         content_hash=label.content_hash,
         labelled_at=to_timestamp(label.labelled_at),
+        posterior=label.posterior or 0.0,
+        adjudicator=label.adjudicator,
         votes=[label_pb2.Vote(annotator=vote.annotator, class_name=vote.class_name) for vote in label.votes],
     )
     if label.event_at is not None:
@@ -52,6 +54,8 @@ def from_message(message: label_pb2.Label) -> Label:
         model_version=message.model_version,
         annotators=tuple(message.annotators),
         votes=tuple(Vote(annotator=vote.annotator, class_name=vote.class_name) for vote in message.votes),
+        posterior=message.posterior or None,
+        adjudicator=message.adjudicator,
         project_version=message.project_version,
         taxonomy_version=message.taxonomy_version,
         content_hash=message.content_hash,

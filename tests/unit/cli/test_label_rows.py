@@ -56,10 +56,10 @@ def test_what_each_of_several_people_answered_stands_in_the_order_of_their_names
     votes = tuple(
         Vote(annotator=name, class_name=said) for name, said in zip(label.annotators, ("4", "3"), strict=True)
     )
-    label = dataclasses.replace(label, votes=votes)
+    label = dataclasses.replace(label, votes=votes, posterior=0.97)
     assert (row(label)["annotators"], row(label)["votes"]) == (["ada", "bob; junior"], ["4", "3"])
     [found] = csv.DictReader(io.StringIO(header(Format.CSV) + lines([label], Format.CSV)))
-    assert found["votes"] == "4;3"
+    assert (found["votes"], found["posterior"], found["adjudicator"]) == ("4;3", "0.97", "")
 
 
 def test_csv_says_the_same() -> None:

@@ -162,6 +162,17 @@ def test_the_voters_are_the_annotators_and_one_of_them_said_what_the_label_says(
         replace(label, annotators=("ann", "ann"), votes=(votes[0], votes[0]))
     with pytest.raises(ValueError, match="nobody voted for 'c'"):
         replace(label, class_name="c")
+    # Whoever adjudicates comes last, and may find that all were wrong.
+    assert replace(label, class_name="c", annotators=("ann", "bob", "cat"), adjudicator="cat").posterior is None
+    with pytest.raises(ValueError, match="and then whoever adjudicated"):
+        replace(label, adjudicator="cat")
+    with pytest.raises(ValueError, match="nor adjudicates where they have voted"):
+        replace(label, annotators=("ann", "bob", "ann"), adjudicator="ann")
+    for posterior in (0.0, 1.1):
+        with pytest.raises(ValueError, match="outside 0-1"):
+            replace(label, posterior=posterior)
+    with pytest.raises(ValueError, match="only votes have a posterior"):
+        replace(label, votes=(), posterior=0.9)
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a\nb", "\x1b[31m", "a\x7f", "a\x85b"])

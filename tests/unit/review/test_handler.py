@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from streamlabel.consensus.crowd import Crowd
 from streamlabel.core.decision import Purpose
 from streamlabel.core.desk import AnnotationStatus, QueueStats
+from streamlabel.core.project import Project
 from streamlabel.core.review import Annotation
 from streamlabel.errors import TransientError
 from streamlabel.review.handler import DeskLimits, ReviewDesk
@@ -122,6 +124,11 @@ class PaperBell:
         self.rung.clear()
 
 
+class Strangers:
+    def of(self, project: Project) -> Crowd | None:
+        return None
+
+
 class NoBoard:
     async def queues(self) -> Sequence[QueueStats]:
         return [QueueStats(project="mail", open_tasks=3), QueueStats(project="gone", open_tasks=1)]
@@ -138,6 +145,7 @@ class Room:
     def desk(self, **limits: Any) -> ReviewDesk:
         return ReviewDesk(
             projects=self.projects,
+            crowds=Strangers(),
             leases=self.leases,
             answers=self.answers,
             past_answers=None,  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import pytest
 from streamlabel.core.decision import Purpose
 from streamlabel.core.desk import AnnotationStatus
 from streamlabel.core.label import Vote
+from streamlabel.core.project import MOST_VOTES
 from streamlabel.core.review import Annotation
 from streamlabel.errors import InvalidMessageError
 from streamlabel.review.rules.admission import admit, conflicting
@@ -18,7 +19,6 @@ from streamlabel.review.rules.order import PURPOSE_OF_RANK, PURPOSE_RANK
 from streamlabel.review.rules.showing import as_shown
 from streamlabel.review.rules.tokens import Grant
 from streamlabel.review.rules.undoing import PastAnswer, Undoability, undoability
-from streamlabel.review.rules.votes import MAX_VOTES
 from support.nouns import text_project
 from support.review_queue import task
 
@@ -193,12 +193,12 @@ def test_what_can_be_taken_back(change: dict[str, object], expected: Undoability
 
 def test_only_tasks_that_somebody_could_answer_come_in() -> None:
     admit(TASK, b"mail/r1", PROJECT)
-    admit(replace(TASK, needed_votes=MAX_VOTES), b"mail/r1", PROJECT)
+    admit(replace(TASK, needed_votes=MOST_VOTES), b"mail/r1", PROJECT)
     for spoiled, key, project, reason in (
         (TASK, b"mail/r2", PROJECT, "MALFORMED"),
         (replace(TASK, model_name="m\x00"), b"mail/r1", PROJECT, "MALFORMED"),
         (TASK, b"mail/r1", None, "UNKNOWN_PROJECT"),
-        (replace(TASK, needed_votes=6), b"mail/r1", PROJECT, "UNSUPPORTED_VOTES"),
+        (replace(TASK, needed_votes=MOST_VOTES + 1), b"mail/r1", PROJECT, "UNSUPPORTED_VOTES"),
     ):
         with pytest.raises(InvalidMessageError) as refused:
             admit(spoiled, key, project)

@@ -120,7 +120,9 @@ def test_a_label_survives() -> None:
         ingested_at=MOMENT,
     )
     votes = (Vote(annotator="ann", class_name="a"), Vote(annotator="bob", class_name="b"))
-    for each in (label, replace(label, votes=votes)):
+    weighed = replace(label, votes=votes, posterior=0.97)
+    decided = replace(label, votes=votes, annotators=("ann", "bob", "cat"), adjudicator="cat", class_name="c")
+    for each in (label, replace(label, votes=votes), weighed, decided):
         assert labels.decode(labels.encode(each)) == each
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from streamlabel.core.project import Project
+from streamlabel.core.project import MOST_VOTES, Project
 from streamlabel.core.record import kind_of
 from streamlabel.core.review import ReviewTask
 from streamlabel.core.submission import Reason
 from streamlabel.errors import InvalidMessageError
-from streamlabel.review.rules.votes import MAX_VOTES
 
 UNSUPPORTED_VOTES = "UNSUPPORTED_VOTES"
 
@@ -26,8 +25,8 @@ def admit(task: ReviewTask, key: bytes, project: Project | None) -> None:
             Reason.PAYLOAD_KIND_MISMATCH,
             f"project {project.name!r} takes {project.payload_kind.value}, this record is {kind.value}",
         )
-    if task.needed_votes > MAX_VOTES:
-        detail = f"the task needs {task.needed_votes} votes; at most {MAX_VOTES} people are asked about a record"
+    if task.needed_votes > MOST_VOTES:
+        detail = f"the task needs {task.needed_votes} votes; at most {MOST_VOTES} people are asked about a record"
         raise InvalidMessageError(UNSUPPORTED_VOTES, detail)
 
 

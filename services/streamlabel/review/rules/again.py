@@ -18,19 +18,21 @@ from datetime import datetime
 
 from streamlabel.core.decision import Purpose
 from streamlabel.core.label import Label
-from streamlabel.core.project import Project
+from streamlabel.core.project import Project, ReviewPolicy
 from streamlabel.core.review import ReviewTask
 from streamlabel.review.rules.answers import Lineage, Standing, TaskState, human_label
-from streamlabel.review.rules.votes import verdict
+from streamlabel.review.rules.votes import Consensus, consensus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A task as it lies in the queue. Of an answered one, `standing.votes` also holds the one answer where one was wanted, and
-    `taxonomy_version` is that of its label; None where nobody knows."""
+    """A task as it lies in the queue. Of an answered one, `standing.votes` also holds the one answer where it `is_single`, `stands` is
+    what the answers came to, and `taxonomy_version` is that of its label; None where nobody knows."""
 
     standing: Standing
     taxonomy_version: int | None
+    stands: Consensus | None = None
+    is_single: bool = False
 
     @property
     def blind(self) -> bool:
@@ -70,11 +72,12 @@ def renewal(task: ReviewTask, ingested_at: datetime | None, held: Held, project:
     if not standing.votes or held.taxonomy_version != project.taxonomy.version:
         # Whoever could choose among other classes answered another question.
         return _asked_anew(task)
-    class_name = verdict(standing.votes, needed)
-    if class_name is None:
+    # Nobody has said anything new: what the answers came to stands, unless more of them are wanted.
+    stands = held.stands or consensus(standing.votes, needed, ReviewPolicy(), None)
+    if len(standing.votes) < needed or stands.class_name is None:
         return Renewal(state=TaskState.BEGUN, needed_votes=needed)
     again = replace(standing, lineage=lineage, needed_votes=needed)
-    label = human_label(class_name, standing.votes, again, project)
+    label = human_label(stands, standing.votes, again, project, are_votes=not held.is_single)
     return Renewal(state=TaskState.ANSWERED, needed_votes=needed, label=label)
 
 

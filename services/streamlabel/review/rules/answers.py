@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from streamlabel.consensus.crowd import Crowd
 from streamlabel.core.decision import Decision, Purpose
 from streamlabel.core.desk import AnnotationStatus
 from streamlabel.core.history import TaskState as TaskState
@@ -14,7 +15,7 @@ from streamlabel.core.label import Label, LabelSource, Vote
 from streamlabel.core.project import Project
 from streamlabel.core.review import Annotation
 from streamlabel.review.rules.tokens import Grant
-from streamlabel.review.rules.votes import verdict
+from streamlabel.review.rules.votes import Consensus, consensus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +76,15 @@ class KeptAnnotation:
 class Verdict:
     """What becomes of an answer. REJECTED and DUPLICATE are not stored.
 
-    `label` is there exactly when the answer is accepted and no further vote is wanted.
+    `label` is there exactly when the answer is accepted and no further vote is wanted. The answer
+    `is_vote` where it is one of several, or would be if it did not suffice; `taxonomy_version` is the one that it was given under.
     """
 
     status: AnnotationStatus
     detail: str = ""
     label: Label | None = None
+    is_vote: bool = False
+    taxonomy_version: int | None = None
 
 
 def judge(
@@ -91,12 +95,13 @@ def judge(
     standing: Standing | None,
     kept: KeptAnnotation | None,
     project: Project | None,
+    crowd: Crowd | None = None,
 ) -> Verdict:
     """The one decision about an answer whose lease token was real.
 
     The current lease may always answer. An older one may while nobody else holds and nobody has answered the task: work
     that a person has done is not thrown away because a lease ran out, and nobody else's work is overwritten by it. One under which
-    the task showed what it shows no more may not. Nobody votes twice on a task.
+    the task showed what it shows no more may not. Nobody votes twice on a task. `crowd` is what is known of the project's people.
     """
     if kept is not None:
         return _again(annotation, grant, kept)
@@ -122,22 +127,41 @@ def judge(
         return Verdict(status=AnnotationStatus.SUPERSEDED, detail="the lease ran out and a later one holds the task")
     if any(vote.annotator == annotator for vote in standing.votes):
         return Verdict(status=AnnotationStatus.SUPERSEDED, detail="this annotator has answered the task before")
+    return _accepted(Vote(annotator=annotator, class_name=annotation.class_name), standing, project, crowd)
+
+
+def _accepted(answer: Vote, standing: Standing, project: Project, crowd: Crowd | None) -> Verdict:
     # A vote for a class that the project has given up since counts for nothing: a label is of one taxonomy.
     votes = [vote for vote in standing.votes if vote.class_name in project.taxonomy.names]
-    votes.append(Vote(annotator=annotator, class_name=annotation.class_name))
-    class_name = verdict(votes, standing.needed_votes)
+    votes.append(answer)
+    is_vote = standing.needed_votes > 1 or bool(standing.votes) or project.review.sure is not None
+    found = consensus(votes, standing.needed_votes, project.review, crowd)
     return Verdict(
         status=AnnotationStatus.ACCEPTED,
-        label=human_label(class_name, votes, standing, project) if class_name else None,
+        label=human_label(found, votes, standing, project, are_votes=is_vote) if found.class_name else None,
+        is_vote=is_vote,
+        taxonomy_version=project.taxonomy.version,
     )
 
 
-def human_label(class_name: str, votes: Sequence[Vote], standing: Standing, project: Project) -> Label:
-    """The label that these answers make, one revision above the latest."""
+def human_label(
+    found: Consensus,
+    votes: Sequence[Vote],
+    standing: Standing,
+    project: Project,
+    *,
+    are_votes: bool,
+) -> Label:
+    """The label that these answers make, one revision above the latest; raises ValueError where they make none.
+
+    Where they are no votes, there is one.
+    """
+    if found.class_name is None:
+        raise ValueError("votes that leave a task open make no label")
     lineage = standing.lineage
     return Label(
         key=lineage.key,
-        class_name=class_name,
+        class_name=found.class_name,
         source=LabelSource.HUMAN,
         revision=standing.revision + 1,
         supersedes_revision=standing.revision,
@@ -145,7 +169,8 @@ def human_label(class_name: str, votes: Sequence[Vote], standing: Standing, proj
         model_name=lineage.model_name,
         model_version=lineage.model_version,
         annotators=tuple(vote.annotator for vote in votes),
-        votes=tuple(votes) if standing.needed_votes > 1 else (),
+        votes=tuple(votes) if are_votes else (),
+        posterior=found.posterior,
         project_version=project.version,
         taxonomy_version=project.taxonomy.version,
         content_hash=lineage.content_hash,

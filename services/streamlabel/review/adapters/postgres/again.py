@@ -18,6 +18,7 @@ from streamlabel.review.rules.admission import conflicting
 from streamlabel.review.rules.again import Held, Renewal, renewal
 from streamlabel.review.rules.answers import TaskState
 from streamlabel.review.rules.order import PURPOSE_RANK
+from streamlabel.review.rules.votes import Consensus
 from streamlabel.runtime.messages import Message
 from streamlabel.runtime.postgres.database import Connection
 from streamlabel.runtime.postgres.headers import pack_headers
@@ -33,7 +34,7 @@ CROSS JOIN LATERAL (
 """
 # In the order of their tickets, as everywhere. What other tables say of these tasks is asked only when they are locked.
 _LOCK = f"""
-SELECT {STANDING_COLUMNS}, false AS lease_holds, taxonomy_version, repeats
+SELECT {STANDING_COLUMNS}, false AS lease_holds, taxonomy_version, repeats, label_class, label_posterior
 FROM unnest($1::bigint[]) AS asked (ticket)
 CROSS JOIN LATERAL (SELECT * FROM task WHERE ticket = asked.ticket LIMIT 1 FOR UPDATE) AS task
 """
@@ -61,6 +62,8 @@ WITH given AS MATERIALIZED (
         revision = revision + CASE WHEN label IS NULL THEN 0 ELSE 1 END,
         repeats = CASE WHEN label IS NULL THEN 0 ELSE repeats + 1 END,
         label_no = CASE WHEN given.state = 2 THEN label_no END,
+        label_class = CASE WHEN given.state = 2 THEN label_class END,
+        label_posterior = CASE WHEN given.state = 2 THEN label_posterior END,
         votes = CASE WHEN anew THEN 0 ELSE votes END,
         voters = CASE WHEN anew OR votes = 0 THEN NULL WHEN voter IS NULL THEN voters ELSE ARRAY[voter] END,
         voted_classes = CASE WHEN anew OR votes = 0 THEN NULL WHEN voter IS NULL THEN voted_classes ELSE ARRAY[voted_class] END,
@@ -158,8 +161,21 @@ async def _held(connection: Connection, tickets: Sequence[int]) -> list[Held]:
             answer = answers[standing.ticket]
             vote = Vote(annotator=answer["annotator"], class_name=answer["class_name"])
             standing = replace(standing, votes=(vote,))
-        held.append(Held(standing=standing, taxonomy_version=row["taxonomy_version"]))
+        held.append(
+            Held(
+                standing=standing,
+                taxonomy_version=row["taxonomy_version"],
+                stands=_stands(row),
+                is_single=standing.ticket in answers,
+            )
+        )
     return held
+
+
+def _stands(row: asyncpg.Record) -> Consensus | None:
+    if row["label_class"] is None:
+        return None
+    return Consensus(class_name=row["label_class"], posterior=row["label_posterior"])
 
 
 def _row(message: Message, task: ReviewTask, held: Held, renewed: Renewal) -> tuple[Any, ...]:
@@ -167,7 +183,7 @@ def _row(message: Message, task: ReviewTask, held: Held, renewed: Renewal) -> tu
     if purpose is None:
         raise ValueError("a review task has a purpose")  # Decision refuses to be otherwise.
     # The one answer becomes the first vote where another is wanted now.
-    first = standing.votes[0] if renewed.state is TaskState.BEGUN and standing.needed_votes == 1 else None
+    first = standing.votes[0] if renewed.state is TaskState.BEGUN and held.is_single else None
     return (
         standing.ticket,
         STATE_NUMBER[renewed.state],

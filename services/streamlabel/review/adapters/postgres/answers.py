@@ -60,10 +60,11 @@ _SETTLE_ANY = """
 WITH given AS (
     SELECT * FROM unnest(
         $2::bigint[], $3::smallint[], $4::integer[], $5::timestamptz[], $6::integer[], $7::integer[], $8::integer[],
-        $9::text[], $10::text[], $11::text[], $12::smallint[], $13::bigint[], $14::bytea[], $15::integer[]
+        $9::text[], $10::text[], $11::text[], $12::smallint[], $13::bigint[], $14::bytea[], $15::integer[],
+        $16::text[], $17::float8[]
     ) AS columns_given (
         ticket, state, fencing_token, lease_until, revision, voter_count, decision_no,
-        annotator, annotation_id, class_name, status, think_time_ms, label, label_taxonomy
+        annotator, annotation_id, class_name, status, think_time_ms, label, taxonomy, label_class, label_posterior
     )
 ), locked AS MATERIALIZED (
     SELECT given.*, project, record_id, partition_no, headers
@@ -80,9 +81,11 @@ WITH given AS (
     FROM locked
 ), kept AS (
     INSERT INTO annotation (
-        annotator, annotation_id, ticket, project, fencing_token, class_name, status, think_time_ms, revision, outbox_no
+        annotator, annotation_id, ticket, project, fencing_token, class_name, status, think_time_ms, revision,
+        outbox_no{vote}
     )
-    SELECT annotator, annotation_id, ticket, project, fencing_token, class_name, status, think_time_ms, new_revision, outbox_no
+    SELECT annotator, annotation_id, ticket, project, fencing_token, class_name, status, think_time_ms, new_revision,
+        outbox_no{of_vote}
     FROM numbered
     ON CONFLICT (annotator, annotation_id) DO NOTHING
     RETURNING ticket
@@ -98,31 +101,37 @@ WITH given AS (
 """
 _SETTLE = (
     _SETTLE_ANY.format(
+        vote="",
+        of_vote="",
         answered="""
     UPDATE task SET
-        state = 2, votes = votes + 1, revision = task.revision + 1, repeats = 0, taxonomy_version = label_taxonomy,
+        state = 2, votes = votes + 1, revision = task.revision + 1, repeats = 0, taxonomy_version = taxonomy,
+        voters = NULL, voted_classes = NULL, label_no = NULL,
         lease_owner = NULL, leased_at = NULL, lease_until = NULL
     FROM accepted
-    WHERE task.ticket = ANY (ARRAY (SELECT ticket FROM accepted)) AND task.ticket = accepted.ticket"""
+    WHERE task.ticket = ANY (ARRAY (SELECT ticket FROM accepted)) AND task.ticket = accepted.ticket""",
     )
     + "SELECT ticket FROM kept"
 )
-# Of tasks that want several votes. Whoever waits is called where another vote is wanted, and so many that one of them has not voted.
+# Of votes. Whoever waits is called where another vote is wanted, and so many that one of them has not voted.
 _SETTLE_VOTES = (
     _SETTLE_ANY.format(
+        vote=", vote_no, taxonomy_version",
+        of_vote=", CASE status WHEN 1 THEN nextval('vote_no') END, taxonomy",
         answered="""
     UPDATE task SET
         state = CASE WHEN label IS NULL THEN 3 ELSE 2 END,
         votes = task.votes + 1, revision = coalesce(new_revision, task.revision), label_no = accepted.outbox_no,
-        repeats = 0, taxonomy_version = label_taxonomy,
+        repeats = 0, taxonomy_version = CASE WHEN label IS NOT NULL THEN taxonomy END,
+        label_class = accepted.label_class, label_posterior = accepted.label_posterior,
         voters = array_append(voters, annotator), voted_classes = array_append(voted_classes, class_name),
         lease_owner = NULL, leased_at = NULL, lease_until = NULL
     FROM accepted
     WHERE task.ticket = ANY (ARRAY (SELECT ticket FROM accepted)) AND task.ticket = accepted.ticket
-    RETURNING task.ticket, task.project, task.state, task.votes"""
+    RETURNING task.ticket, task.project, task.state, task.votes""",
     )
     + """
-SELECT ticket, CASE WHEN state = 3 THEN pg_notify($16, project || ':' || (votes + 1)) END
+SELECT ticket, CASE WHEN state = 3 THEN pg_notify($18, project || ':' || (votes + 1)) END
 FROM kept LEFT JOIN answered USING (ticket)
 """
 )
@@ -185,8 +194,8 @@ class PostgresAnswers:
             for settlement in one.settlements:
                 chosen.setdefault(settlement.standing.ticket, (one.annotator, settlement))
         ordered = [chosen[ticket] for ticket in sorted(chosen)]
-        alone = [_row(*each) for each in ordered if each[1].standing.needed_votes == 1]
-        votes = [_row(*each) for each in ordered if each[1].standing.needed_votes > 1]
+        alone = [_row(*each) for each in ordered if not each[1].verdict.is_vote]
+        votes = [_row(*each) for each in ordered if each[1].verdict.is_vote]
         done = await self._write(_SETTLE, alone) if alone else set()
         if votes:
             done |= await self._write(_SETTLE_VOTES, votes, ready_channel(self._database.schema))
@@ -219,7 +228,9 @@ def _row(annotator: str, settlement: Settlement) -> tuple[Any, ...]:
         STATUS_NUMBER[verdict.status],
         annotation.think_time_ms,
         labels.encode(verdict.label) if verdict.label else None,
-        verdict.label.taxonomy_version if verdict.label else None,
+        verdict.taxonomy_version,
+        verdict.label.class_name if verdict.label else None,
+        verdict.label.posterior if verdict.label else None,
     )
 
 

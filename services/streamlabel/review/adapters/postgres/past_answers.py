@@ -15,9 +15,9 @@ SELECT
     annotation_id, task.ticket, class_name, status, state, task.fencing_token, undone_under,
     state = 1 AND lease_owner = $1 AND lease_until > clock_timestamp() AS held,
     state = 1 AND lease_owner <> $1 AND lease_until > clock_timestamp() AS held_by_another,
-    needed_votes > 1 AS is_vote,
+    voters IS NOT NULL AS is_vote,
     annotation.fencing_token >= asked_from
-        AND (needed_votes > 1 OR annotation.revision IS NOT DISTINCT FROM task.revision - repeats) AS is_current
+        AND (voters IS NOT NULL OR annotation.revision IS NOT DISTINCT FROM task.revision - repeats) AS is_current
 FROM annotation JOIN task USING (ticket)
 WHERE annotator = $1 AND annotation_id = $2
 """
@@ -80,7 +80,7 @@ WITH locked AS MATERIALIZED (
 ), leased AS (
     UPDATE task SET
         state = 1, votes = votes - 1, revision = revision - (SELECT count(*) FROM withdrawn)::integer, label_no = NULL,
-        repeats = 0,
+        repeats = 0, label_class = NULL, label_posterior = NULL,
         voters = array_remove(voters, $1),
         voted_classes = voted_classes[:array_position(voters, $1) - 1] || voted_classes[array_position(voters, $1) + 1:],
         fencing_token = fencing_token + 1, lease_owner = $1,
