@@ -239,9 +239,12 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
             ),
             Panel(
                 title="Rejected at the door",
-                help="By reason code.",
+                help="Records by reason code, and calls of review by people and programs that are unknown, have no right or call too often.",
                 unit="cps",
-                queries=[Query(rate("streamlabel_records_rejected_total", "reason"), "{{reason}}")],
+                queries=[
+                    Query(rate("streamlabel_records_rejected_total", "reason"), "{{reason}}"),
+                    Query(rate("streamlabel_calls_denied_total", "reason"), "review: {{reason}}"),
+                ],
             ),
             Panel(
                 title="Bytes in flight at the door",

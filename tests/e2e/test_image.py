@@ -14,6 +14,7 @@ import pytest
 from streamlabel.runtime.process import EXIT_CONFIGURATION, EXIT_OK
 from support.docker_image import Container, NoDockerError, build_image, docker, run_once, running
 from support.gates import COIN_KEY
+from support.pipeline import OPEN_REVIEW
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
@@ -51,7 +52,7 @@ def test_a_record_passes_through_and_all_services_stop_well(
         "ingest": shared,
         "inference": shared | {"STREAMLABEL_INFERENCE_TRITON_URL": triton},
         "routing": shared | coin,
-        "review": shared | {"STREAMLABEL_REVIEW_POSTGRES_DSN": postgres_database},
+        "review": shared | OPEN_REVIEW | {"STREAMLABEL_REVIEW_POSTGRES_DSN": postgres_database},
         "learning": shared | coin | {"STREAMLABEL_LEARNING_POSTGRES_DSN": postgres_database},
     }
     with ExitStack() as exits:

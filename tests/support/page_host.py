@@ -9,16 +9,28 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from streamlabel.review.adapters.web.connect import REVIEW_SERVICE, connect_routes
+from streamlabel.review.adapters.web.connect import ACCESS_SERVICE, REVIEW_SERVICE, connect_routes
 from streamlabel.runtime.web.hosts import AllowedHosts
 from streamlabel.runtime.web.page import page_routes
 from streamlabel.runtime.web.visitors import Visitors
+from streamlabel.v1 import access_service_pb2, access_service_pb2_grpc
 
 # Published under its address alone.
 UNNAMED = AllowedHosts()
 REVIEW_PAGE = "streamlabel.review.adapters.web"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def admit_everybody(_rpc: str, _context: object, _request: object) -> None:
+    """What the guard does in mode `open`."""
+
+
+class OpenAccess(access_service_pb2_grpc.AccessServiceServicer):
+    """AccessService as it is in mode `open`."""
+
+    async def WhoAmI(self, _request: object, _context: object) -> access_service_pb2.WhoAmIResponse:
+        return access_service_pb2.WhoAmIResponse(mode=access_service_pb2.ACCESS_MODE_OPEN)
 
 
 @dataclass
@@ -56,7 +68,8 @@ async def page_host(servicer: object, *, port: int = 0, hosts: AllowedHosts = UN
     app = web.Application(middlewares=[host._weather])
     visitors = Visitors(hosts, "STREAMLABEL_REVIEW_ALLOWED_HOSTS")
     app.add_routes(page_routes(REVIEW_PAGE, visitors))
-    app.add_routes(connect_routes(REVIEW_SERVICE, servicer, visitors))
+    app.add_routes(connect_routes(REVIEW_SERVICE, servicer, visitors, admit_everybody))
+    app.add_routes(connect_routes(ACCESS_SERVICE, OpenAccess(), visitors, admit_everybody))
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:

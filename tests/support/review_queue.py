@@ -14,6 +14,7 @@ from streamlabel.core.label import Label
 from streamlabel.core.project import Project
 from streamlabel.core.record import Record, TextPayload
 from streamlabel.core.review import ReviewTask, Suggestion
+from streamlabel.review.adapters.guard import VisibleProjects
 from streamlabel.review.adapters.postgres.answers import PostgresAnswers
 from streamlabel.review.adapters.postgres.bell import PostgresBell
 from streamlabel.review.adapters.postgres.board import PostgresBoard
@@ -203,7 +204,7 @@ async def review_queue(
         count_dead_letter=dead.append,
     )
     desk = ReviewDesk(
-        projects=known,
+        projects=VisibleProjects(known),
         leases=leases,
         answers=PostgresAnswers(database, labels_topic=labels_topic, on_label=woken),
         past_answers=PostgresPastAnswers(database),

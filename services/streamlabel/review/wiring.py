@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import time
+from dataclasses import dataclass
+
+from streamlabel.core.access import AccessMode
 from streamlabel.core.project import Project
+from streamlabel.errors import ConfigurationError
+from streamlabel.review.access import AccessLimits, Doorkeeper, Office
+from streamlabel.review.adapters.access_service import ACCESS_SERVICE_NAME, AccessServicer
 from streamlabel.review.adapters.grpc_service import SERVICE_NAME, ReviewServicer
+from streamlabel.review.adapters.guard import Guard, VisibleProjects
 from streamlabel.review.adapters.housekeeping import Gauges, Sweeper
 from streamlabel.review.adapters.metrics import DeskMetrics
+from streamlabel.review.adapters.postgres.accounts import PostgresAccounts
 from streamlabel.review.adapters.postgres.answers import PostgresAnswers
+from streamlabel.review.adapters.postgres.audit import PostgresAudit
 from streamlabel.review.adapters.postgres.bell import PostgresBell
 from streamlabel.review.adapters.postgres.board import PostgresBoard
 from streamlabel.review.adapters.postgres.crowd_upkeep import CrowdFitter, CrowdReader
@@ -15,13 +27,17 @@ from streamlabel.review.adapters.postgres.intake import Intake, TaskIntake
 from streamlabel.review.adapters.postgres.leases import PostgresLeases
 from streamlabel.review.adapters.postgres.outbox import PostgresOutbox
 from streamlabel.review.adapters.postgres.past_answers import PostgresPastAnswers
-from streamlabel.review.adapters.postgres.schema import schema_settings, seal_key
+from streamlabel.review.adapters.postgres.schema import ACCESS_TOKENS, schema_settings, seal_key, shared_key
 from streamlabel.review.adapters.projects import TableProjects
-from streamlabel.review.adapters.web.connect import CALL_LIMIT_S, REVIEW_SERVICE, connect_routes
+from streamlabel.review.adapters.web.connect import ACCESS_SERVICE, CALL_LIMIT_S, REVIEW_SERVICE, connect_routes
+from streamlabel.review.adapters.web.session import session_routes
 from streamlabel.review.handler import DeskLimits, ReviewDesk
+from streamlabel.review.rules.access import rule_of_route
+from streamlabel.review.rules.access_tokens import TokenHash
 from streamlabel.review.rules.tokens import TokenSeal
-from streamlabel.review.settings import ReviewSettings
+from streamlabel.review.settings import WEAK, ReviewSettings, is_strong
 from streamlabel.runtime.backoff import Backoff
+from streamlabel.runtime.grpc_guard import GuardInterceptor
 from streamlabel.runtime.grpc_server import GrpcServer
 from streamlabel.runtime.handlers import LaneLimits
 from streamlabel.runtime.kafka import KafkaBroker
@@ -38,6 +54,8 @@ from streamlabel.runtime.web.page import page_routes
 from streamlabel.runtime.web.visitors import Visitors
 from streamlabel.wire.flow import LABELS, REVIEW_TASKS, Names
 from streamlabel.wire.tables import project_table
+
+log = logging.getLogger(__name__)
 
 _PAGE = "streamlabel.review.adapters.web"
 _RETRY = Backoff(base_s=0.1, cap_s=5.0)
@@ -120,8 +138,9 @@ async def _open_desk(
     board = PostgresBoard(database, clock=process.clock, max_age_s=settings.review_stats_max_age_s)
     bell = PostgresBell(database, stopping=process.stopping, clock=process.clock, backoff=_RETRY)
     projects = TableProjects(table)
+    access = await _control_access(process, settings, database)
     desk = ReviewDesk(
-        projects=projects,
+        projects=VisibleProjects(projects),
         leases=leases,
         answers=PostgresAnswers(database, labels_topic=names.topic(LABELS), on_label=outlet.wake),
         past_answers=PostgresPastAnswers(database),
@@ -139,10 +158,78 @@ async def _open_desk(
     process.add(Gauges(board, projects, process.metrics, interval_s=settings.review_gauges_interval_s), Phase.RESOURCE)
     servicer = ReviewServicer(desk)
     visitors = Visitors(AllowedHosts.of(settings.review_allowed_hosts), env_key("review_allowed_hosts"))
-    process.http.add_routes(page_routes(_PAGE, visitors))
-    process.http.add_routes(connect_routes(REVIEW_SERVICE, servicer, visitors), timeout_s=CALL_LIMIT_S)
-    grpc = GrpcServer(settings=settings, health=process.health, services={SERVICE_NAME: servicer.register})
+    http, admit = process.http, access.guard.admit
+    http.is_listed = lambda method, path: rule_of_route(method, path) is not None
+    http.add_routes(page_routes(_PAGE, visitors))
+    http.add_routes(session_routes(access.doorkeeper, access.guard, visitors))
+    http.add_routes(connect_routes(REVIEW_SERVICE, servicer, visitors, admit), timeout_s=CALL_LIMIT_S)
+    http.add_routes(connect_routes(ACCESS_SERVICE, access.servicer, visitors, admit))
+    services = {SERVICE_NAME: servicer.register, ACCESS_SERVICE_NAME: access.servicer.register}
+    guard = GuardInterceptor(admit)
+    grpc = GrpcServer(settings=settings, health=process.health, services=services, interceptors=(guard,))
     process.add(grpc, Phase.SERVER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Access:
+    doorkeeper: Doorkeeper
+    guard: Guard
+    servicer: AccessServicer
+
+
+async def _control_access(process: Process, settings: ReviewSettings, database: Database) -> _Access:
+    mode = AccessMode(settings.review_access)
+    token_hash = TokenHash(await shared_key(database, ACCESS_TOKENS))
+    accounts, audit = PostgresAccounts(database), PostgresAudit(database)
+    operator_tokens = _operator_tokens(settings)
+    if mode is AccessMode.OPEN:
+        log.warning(
+            "OPEN: whoever reaches this service may answer under any name",
+            extra={"setting": f"{env_key('review_access')}=open"},
+        )
+    elif not operator_tokens and not await accounts.accounts():
+        log.warning(
+            "nobody can come in: there is no annotator, and no operator to add one",
+            extra={"remedy": f"set {env_key('review_admin_token_file')}, then `streamlabel annotators add NAME`"},
+        )
+    check = process.health.check("access")
+    if mode is AccessMode.OPEN and settings.review_open_to_network:
+        check.ok(f"whoever reaches this service may answer under any name ({env_key('review_access')}=open)")
+    else:
+        check.ok()
+    doorkeeper = Doorkeeper(
+        mode=mode,
+        tokens=accounts,
+        audit=audit,
+        token_hash=token_hash,
+        limits=AccessLimits(
+            calls_per_s=settings.review_calls_per_s,
+            failed_logins_per_min=settings.review_failed_logins_per_min,
+            known_for_s=settings.review_access_known_s,
+        ),
+        monotonic_s=time.monotonic,
+        operator_tokens=operator_tokens,
+    )
+    office = Office(
+        book=accounts, directory=accounts, tokens=accounts, audit=audit, token_hash=token_hash, chance=os.urandom
+    )
+    return _Access(
+        doorkeeper=doorkeeper, guard=Guard(doorkeeper, process.metrics), servicer=AccessServicer(office, mode)
+    )
+
+
+def _operator_tokens(settings: ReviewSettings) -> list[str]:
+    tokens = [settings.review_admin_token.get_secret_value()] if settings.review_admin_token else []
+    if settings.review_admin_token_file is not None:
+        try:
+            lines = settings.review_admin_token_file.read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{env_key('review_admin_token_file')}: {error}") from error
+        tokens += [line.strip() for line in lines if line.strip()]
+    for number, token in enumerate(tokens, start=1):
+        if not is_strong(token):
+            raise ConfigurationError(f"{env_key('review_admin_token_file')}: token {number}: {WEAK}")
+    return tokens
 
 
 def _database_settings(settings: ReviewSettings) -> DatabaseSettings:

@@ -188,6 +188,12 @@ _PEOPLE: Sequence[MetricSpec] = (
         "purpose",
         "outcome",
     ),
+    _counter(
+        "streamlabel_calls_denied_total",
+        "Calls of review that were not made: whoever called was unknown, had no right, or called too often.",
+        REVIEW,
+        "reason",
+    ),
     _histogram(
         "streamlabel_review_task_seconds",
         "From lease to answer, as the person took it.",

@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from streamlabel.errors import ConfigurationError
+from streamlabel.runtime.grpc_guard import with_behaviour
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.http import Door, cannot_listen
 from streamlabel.runtime.settings import GrpcSettings
@@ -142,7 +143,7 @@ class _Turnstile(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             return handler
         inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         wrapped = self._streaming(inner) if handler.response_streaming else self._single(inner)
-        return _with_behaviour(handler, wrapped)
+        return with_behaviour(handler, wrapped)
 
     async def _admit(self, context: grpc.aio.ServicerContext) -> None:
         if not self._door.is_open:
@@ -170,21 +171,6 @@ class _Turnstile(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                     await answers
 
         return call
-
-
-def _with_behaviour(handler: grpc.RpcMethodHandler, behaviour: Callable[..., Any]) -> grpc.RpcMethodHandler:
-    makers = {
-        (False, False): grpc.unary_unary_rpc_method_handler,
-        (False, True): grpc.unary_stream_rpc_method_handler,
-        (True, False): grpc.stream_unary_rpc_method_handler,
-        (True, True): grpc.stream_stream_rpc_method_handler,
-    }
-    make = makers[(handler.request_streaming, handler.response_streaming)]
-    return make(
-        behaviour,
-        request_deserializer=handler.request_deserializer,
-        response_serializer=handler.response_serializer,
-    )
 
 
 def _channel_options(settings: GrpcSettings) -> list[tuple[str, int]]:

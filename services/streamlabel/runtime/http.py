@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import EllipsisType
 
 from aiohttp import web
@@ -53,6 +53,9 @@ class HttpServer:
         self._routes = web.UrlDispatcher()
         self.port = settings.http_port
         self.door = Door()
+        # Whether a route may be served at all, by method and path as registered. A service that denies by default sets it: what is
+        # in none of its tables is then shut even where somebody has added a route for it.
+        self.is_listed: Callable[[str, str], bool] = lambda _method, _path: True
         self.app = web.Application(client_max_size=settings.http_max_body_bytes, middlewares=[self._pass_the_door])
         self.app.on_response_prepare.append(self._finish_headers)
         self.app.router.add_get("/metrics", self._show_metrics)
@@ -70,6 +73,15 @@ class HttpServer:
         limit_s = self._settings.http_request_timeout_s if isinstance(timeout_s, EllipsisType) else timeout_s
         for route in self._routes.add_routes(routes):
             self._timeouts_s[route] = limit_s
+
+    def routes(self) -> Sequence[tuple[str, str]]:
+        """Method and path of everything that is served, probes included."""
+        own = [route for route in self.app.router.routes() if route.method != "*"]
+        return [
+            (route.method, route.resource.canonical)
+            for route in (*own, *self._routes.routes())
+            if route.resource is not None
+        ]
 
     async def start(self) -> None:
         """Listen; a taken port is the operator's to mend. With port 0, `port` is the one that was found."""
@@ -112,6 +124,9 @@ class HttpServer:
         match = await self._routes.resolve(request)
         if match.http_exception is not None:
             raise match.http_exception
+        resource = match.route.resource
+        if resource is None or not self.is_listed(match.route.method, resource.canonical):
+            return error_response(403, "PERMISSION_DENIED", "nobody may ask for this: it is in no table of rights")
         request.match_info.clear()
         request.match_info.update(match)
         limit_s = self._timeouts_s.get(match.route, self._settings.http_request_timeout_s)

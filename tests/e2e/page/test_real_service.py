@@ -42,6 +42,7 @@ def environment(kafka: str, prefix: str, dsn: str) -> dict[str, str]:
         "STREAMLABEL_GRPC_PORT": str(choose(set())),
         "STREAMLABEL_LOG_LEVEL": "warning",
         "STREAMLABEL_LOG_FORMAT": "text",
+        "STREAMLABEL_REVIEW_ACCESS": "open",
     }
 
 

@@ -27,7 +27,7 @@ from streamlabel.wire import labels, review_tasks
 from streamlabel.wire.flow import LABELS, REVIEW_TASKS
 from streamlabel.wire.headers import ingest_headers
 from support.nouns import text_project
-from support.pipeline import Pipeline, service
+from support.pipeline import OPEN_REVIEW, Pipeline, service
 from support.review_queue import task
 
 pytestmark = pytest.mark.integration
@@ -44,6 +44,7 @@ def environment(kafka: str, prefix: str, dsn: str, **more: str) -> dict[str, str
         "STREAMLABEL_GRPC_PORT": str(choose(set())),
         "STREAMLABEL_GRPC_HOST": "127.0.0.1",
         "STREAMLABEL_LOG_LEVEL": "warning",
+        **OPEN_REVIEW,
         **more,
     }
 

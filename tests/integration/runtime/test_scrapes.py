@@ -38,6 +38,8 @@ QUIET = {
     "streamlabel_inference_failures_total",
     "streamlabel_records_duplicate_total",
     "streamlabel_leases_expired_total",
+    # Nobody is asked who comes.
+    "streamlabel_calls_denied_total",
 }
 # Ingest without a source topic is no stage: it shows the names without series.
 STILL: dict[str, set[str]] = {

@@ -20,7 +20,7 @@ from streamlabel.review.adapters.web.connect import REVIEW_SERVICE, connect_rout
 from streamlabel.runtime.web.hosts import AllowedHosts
 from streamlabel.runtime.web.visitors import Visitors
 from streamlabel.v1 import review_service_pb2
-from support.page_host import page_host
+from support.page_host import admit_everybody, page_host
 from support.page_samples import digit_png, digit_tasks, digits_project
 from support.page_visitor import eventually
 from support.paper_desk import PaperDesk
@@ -61,13 +61,13 @@ async def desk() -> PaperDesk:
 
 
 async def test_every_unary_method_of_the_service_has_a_route() -> None:
-    paths = {route.path for route in connect_routes(REVIEW_SERVICE, PaperDesk(), NOBODY_NAMED)}
+    paths = {route.path for route in connect_routes(REVIEW_SERVICE, PaperDesk(), NOBODY_NAMED, admit_everybody)}
     assert paths == {f"/{SERVICE}/{method.name}" for method in REVIEW_SERVICE.methods}
 
 
 async def test_a_servicer_with_a_gap_is_refused_at_the_start() -> None:
     with pytest.raises(AttributeError, match="ListProjects"):
-        connect_routes(REVIEW_SERVICE, object(), NOBODY_NAMED)
+        connect_routes(REVIEW_SERVICE, object(), NOBODY_NAMED, admit_everybody)
 
 
 async def test_messages_travel_as_the_json_of_protobuf(desk: PaperDesk) -> None:

@@ -1,4 +1,4 @@
-"""Review's own schema, and the key that its replicas share."""
+"""Review's own schema, and the keys that its replicas share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import secrets
 
 from streamlabel.runtime.postgres.database import Database, DatabaseSettings
 
-_SEAL = "lease token seal"
+LEASE_TOKENS = "lease token seal"
+ACCESS_TOKENS = "access token hash"
 _MIGRATIONS = "streamlabel.review.adapters.postgres.migrations"
 
 # The queries of this service find their rows by index and take few of them, whatever is in the tables. Without statistics (a
@@ -34,12 +35,17 @@ def schema_settings(*, dsn: str, schema: str = "review", **limits: float) -> Dat
     )
 
 
-async def seal_key(database: Database) -> bytes:
-    """The key that all replicas seal their lease tokens with; made by the first that asks."""
+async def shared_key(database: Database, name: str) -> bytes:
+    """The key of that name, 32 bytes, the same for all replicas; made by the first that asks."""
     await database.fetch(
         "INSERT INTO secret (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
-        _SEAL,
+        name,
         secrets.token_bytes(32),
     )
-    rows = await database.fetch("SELECT value FROM secret WHERE name = $1", _SEAL)
+    rows = await database.fetch("SELECT value FROM secret WHERE name = $1", name)
     return bytes(rows[0]["value"])
+
+
+async def seal_key(database: Database) -> bytes:
+    """The key that lease tokens are sealed with."""
+    return await shared_key(database, LEASE_TOKENS)

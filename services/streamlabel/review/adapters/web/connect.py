@@ -21,10 +21,12 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
 from streamlabel.errors import InvalidMessageError, TransientError
+from streamlabel.review.adapters.guard import Admit
 from streamlabel.runtime.web.visitors import Visitors
-from streamlabel.v1 import review_service_pb2
+from streamlabel.v1 import access_service_pb2, review_service_pb2
 
 REVIEW_SERVICE: ServiceDescriptor = review_service_pb2.DESCRIPTOR.services_by_name["ReviewService"]
+ACCESS_SERVICE: ServiceDescriptor = access_service_pb2.DESCRIPTOR.services_by_name["AccessService"]
 # A little more than the longest poll that LeaseTasks allows.
 CALL_LIMIT_S = 40.0
 
@@ -86,14 +88,16 @@ class CallContext:
         return f"http:{self._request.remote}"
 
 
-def connect_routes(service: ServiceDescriptor, servicer: object, visitors: Visitors) -> list[web.RouteDef]:
-    """One route per unary method of `service`; each calls the method of that name on `servicer`.
+def connect_routes(
+    service: ServiceDescriptor, servicer: object, visitors: Visitors, admit: Admit
+) -> list[web.RouteDef]:
+    """One route per unary method of `service`; each calls the method of that name on `servicer`, where `admit` lets it.
 
     A call that is none of `visitors`', or from a page of another origin, is refused with PERMISSION_DENIED.
     Raises AttributeError where the servicer lacks a method, so that a gap shows at start and not at the first call.
     """
     return [
-        web.post(f"/{service.full_name}/{method.name}", _Call(method, servicer, visitors).serve)
+        web.post(f"/{service.full_name}/{method.name}", _Call(method, servicer, visitors, admit).serve)
         for method in service.methods
         if not (method.client_streaming or method.server_streaming)
     ]
@@ -102,8 +106,10 @@ def connect_routes(service: ServiceDescriptor, servicer: object, visitors: Visit
 class _Call:
     """Serves one method over HTTP."""
 
-    def __init__(self, method: MethodDescriptor, servicer: object, visitors: Visitors) -> None:
+    def __init__(self, method: MethodDescriptor, servicer: object, visitors: Visitors, admit: Admit) -> None:
         self._method = method
+        self._rpc = f"/{method.containing_service.full_name}/{method.name}"
+        self._admit = admit
         self._servicer: Any = servicer
         self._behaviour: Callable[[Any, Any], Awaitable[Any]] = getattr(servicer, method.name)
         self._visitors = visitors
@@ -116,13 +122,14 @@ class _Call:
         try:
             self._refuse_strangers(request)
             message = await self._read(request)
+            await self._admit(self._rpc, CallContext(request), message)
             answer = await self._answer(request, message)
-        except CallFailedError as failure:
-            return _failure(failure.code, failure.detail, parts=failure.parts)
+        except CallFailedError as failed:
+            return failure(failed.code, failed.detail, parts=failed.parts)
         except InvalidMessageError as error:
-            return _failure(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+            return failure(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except TransientError as error:
-            return _failure(grpc.StatusCode.UNAVAILABLE, str(error), retry_after_s=error.retry_after_s)
+            return failure(grpc.StatusCode.UNAVAILABLE, str(error), retry_after_s=error.retry_after_s)
         return _json(200, orjson.dumps(json_format.MessageToDict(answer)))
 
     async def _answer(self, request: web.Request, message: Message) -> Any:
@@ -179,9 +186,10 @@ async def _while_present(request: web.Request, answer: Awaitable[Any]) -> Any:
             await asyncio.wait((call,), timeout=_PRESENCE_CHECK_S)
 
 
-def _failure(
+def failure(
     code: grpc.StatusCode, detail: str, *, parts: Sequence[any_pb2.Any] = (), retry_after_s: float | None = None
 ) -> web.Response:
+    """The answer to a call that ends with `code`."""
     # Connect spells one code unlike gRPC.
     word = "canceled" if code is grpc.StatusCode.CANCELLED else code.name.lower()
     body: dict[str, object] = {"code": word, "message": detail}
