@@ -23,6 +23,7 @@ import numpy as np
 import uvloop
 
 from benchmarks.harness import Spread, arguments, cpu_s, machine, show, write
+from streamlabel.core.binding import binding_digest, binding_text
 from streamlabel.core.control import Gate, GateState
 from streamlabel.core.identity import RecordKey
 from streamlabel.core.prediction import Candidate, Prediction
@@ -112,7 +113,9 @@ def project(policy: Policy) -> Project:
             encoder=TextEncoder(length=64),
             output_name="probabilities",
             output_kind=OutputKind.PROBABILITIES,
+            embedding_name="embedding",
         ),
+        bound_since=1,
     )
 
 
@@ -123,7 +126,10 @@ def gate() -> PublishedGate:
     assert scorer.neighbours is not None
     passed = float((table(5000, 2)[0].probabilities[:, 0] >= 0.9).mean())
     threshold = float(np.quantile(scorer.score(table(5000, 2)[0]), 1 - passed))
-    return PublishedGate(gate=replace(_GATE, threshold=threshold), scorer=scorer)
+    model = project(CertifiedPolicy(alpha=0.05, delta=0.05)).model
+    assert model is not None
+    binding = binding_digest(binding_text(model, 1))
+    return PublishedGate(gate=replace(_GATE, threshold=threshold, binding=binding), scorer=scorer)
 
 
 _GATE = Gate(

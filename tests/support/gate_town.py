@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.request import urlopen
@@ -29,7 +29,7 @@ from support.pipeline import Pipeline, service
 
 CLASSES = ("a", "b", "c")
 POLICY = CertifiedPolicy(alpha=0.1, delta=0.1)
-PROJECT = text_project("town", policy=POLICY, classes=CLASSES)
+PROJECT = text_project("town", policy=POLICY, classes=CLASSES, embedding="near")
 BATCH = 50
 
 
@@ -61,6 +61,8 @@ class Town:
     pipeline: Pipeline
     dsn: str
     kafka: str
+    # The version of the project under which the model answers.
+    project_version: int = 1
     sent: int = 0
     answering: bool = True
     tasks: dict[str, ReviewTask] = field(default_factory=dict)
@@ -103,7 +105,10 @@ class Town:
         """So many predictions more, in small batches as of a live stream."""
         topic = self.pipeline.names.topic(PREDICTIONS)
         for begin in range(self.sent, self.sent + count, BATCH):
-            made = [prediction(number, error, version)[0] for number in range(begin, begin + BATCH)]
+            made = [
+                replace(prediction(number, error, version)[0], project_version=self.project_version)
+                for number in range(begin, begin + BATCH)
+            ]
             for partition in (0, 1):
                 rows = [(each.record.key.encode(), predictions.encode(each), ()) for each in made[partition::2]]
                 await self.pipeline.write(topic, partition, rows)

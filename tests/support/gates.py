@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from streamlabel.core.binding import binding_digest, binding_text
 from streamlabel.core.control import Gate, GateState
 from streamlabel.core.identity import RecordKey
 from streamlabel.core.prediction import Candidate, Prediction
+from streamlabel.core.project import CertifiedPolicy, Project
 from streamlabel.core.record import Record, TextPayload
 from streamlabel.gate.coin import key_id
 from streamlabel.gate.fit import fit_scorer
 from streamlabel.gate.published import PublishedGate
 from streamlabel.gate.scorer import Predictions, Scorer
+from support.nouns import text_project
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 COIN_KEY = bytes(range(32))
@@ -23,8 +26,14 @@ OTHER_COIN_KEY = bytes(range(32, 64))
 SCORE_OF_HALF = 0.5
 
 
+def binding_of(project: Project, version: int = 1) -> str:
+    """What a gate says of how the project binds its model."""
+    assert project.model is not None
+    return binding_digest(binding_text(project.model, version))
+
+
 def a_gate(project: str = "mail", scorer: Scorer | None = None, **changes: Any) -> PublishedGate:
-    """An open gate of model `m` 1 under a taxonomy of two classes, by the margin of the best candidate."""
+    """An open gate of model `m` 1 as `text_project` binds it, under a taxonomy of two classes, by the margin of the best candidate."""
     gate = Gate(
         gate_id="g1",
         project=project,
@@ -43,6 +52,7 @@ def a_gate(project: str = "mail", scorer: Scorer | None = None, **changes: Any) 
         class_count=2,
         coin_key_id=key_id(COIN_KEY),
         first_gate=1,
+        binding=binding_of(text_project("mail", policy=CertifiedPolicy(alpha=0.05, delta=0.05))),
     )
     return PublishedGate(gate=replace(gate, **changes), scorer=scorer or Scorer())
 

@@ -7,8 +7,14 @@ from streamlabel.core.record import PayloadKind
 from streamlabel.core.taxonomy import ClassDefinition, Taxonomy
 
 
-def text_project(name: str, *, policy: Policy | None = None, classes: tuple[str, ...] = ("spam", "ham")) -> Project:
-    """A text project; with a model as soon as its policy needs one."""
+def text_project(
+    name: str,
+    *,
+    policy: Policy | None = None,
+    classes: tuple[str, ...] = ("spam", "ham"),
+    embedding: str = "",
+) -> Project:
+    """A text project; with a model as soon as its policy needs one, which gives `embedding`, if that has a name."""
     chosen = policy if policy is not None else ReviewAllPolicy()
     model = None
     if not isinstance(chosen, ReviewAllPolicy):
@@ -19,6 +25,7 @@ def text_project(name: str, *, policy: Policy | None = None, classes: tuple[str,
             encoder=TextEncoder(length=32),
             output_name="probabilities",
             output_kind=OutputKind.PROBABILITIES,
+            embedding_name=embedding,
         )
     return Project(
         name=name,
@@ -30,4 +37,5 @@ def text_project(name: str, *, policy: Policy | None = None, classes: tuple[str,
         payload_kind=PayloadKind.TEXT,
         policy=chosen,
         model=model,
+        bound_since=1,
     )

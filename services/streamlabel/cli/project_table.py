@@ -38,7 +38,7 @@ class Applied:
         if self.before is None:
             return ()
         before, after = self.before, self.after
-        names = (field.name for field in dataclasses.fields(Project) if field.name != "version")
+        names = (field.name for field in dataclasses.fields(Project) if field.name not in ("version", "bound_since"))
         return tuple(name for name in names if getattr(before, name) != getattr(after, name))
 
 
@@ -56,10 +56,19 @@ def succeed(published: Project | None, wanted: Project) -> Project:
     The taxonomy's version never goes back: another class list is a new version, whatever the file says.
     """
     if published is None:
-        return dataclasses.replace(wanted, version=1)
+        return dataclasses.replace(wanted, version=1, bound_since=1)
     taxonomy = _succeed_taxonomy(published.taxonomy, wanted.taxonomy)
-    candidate = dataclasses.replace(wanted, taxonomy=taxonomy, version=published.version)
-    return published if candidate == published else dataclasses.replace(candidate, version=published.version + 1)
+    candidate = dataclasses.replace(
+        wanted, taxonomy=taxonomy, version=published.version, bound_since=published.bound_since
+    )
+    if candidate == published:
+        return published
+    version = published.version + 1
+    # Where nobody knows since when it was so, it is known of the version that was published.
+    since = published.bound_since or published.version
+    return dataclasses.replace(
+        candidate, version=version, bound_since=since if candidate.model == published.model else version
+    )
 
 
 def _succeed_taxonomy(published: Taxonomy, wanted: Taxonomy) -> Taxonomy:

@@ -52,7 +52,8 @@ class Gate:
     evidence supports, `guard_threshold` what the price guard leaves of it. Labels set from `suspect_from` on are suspect; evidence is
     complete up to `confirmed_until`, about gates from number `first_gate` on (0: nobody knows about which). `earlier` is what evidence
     of before had confirmed for this model version, in order; `suspects` are all such stretches of it, in order too. It speaks of no
-    prediction whose embedding has another length than `embedding_length` (None: nobody knows yet).
+    prediction whose embedding has another length than `embedding_length` (None: nobody knows yet), and of the model only as `binding`,
+    the digest of `core/binding.py`, says that it is bound ("": nobody knows).
     """
 
     gate_id: str
@@ -81,6 +82,7 @@ class Gate:
     first_gate: int = 0
     earlier: tuple[Confirmed, ...] = ()
     embedding_length: int | None = None
+    binding: str = ""
 
     def __post_init__(self) -> None:
         for name in ("alpha", "delta"):

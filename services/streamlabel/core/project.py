@@ -188,11 +188,15 @@ class Project:
     review: ReviewPolicy = field(default_factory=ReviewPolicy)
     instructions: str = ""
     description: str = ""
+    # Since which version the model is bound as it is; 0: nobody knows.
+    bound_since: int = 0
 
     def __post_init__(self) -> None:
         check_project_name(self.name)
         if self.version < 1:
             raise ValueError("project version must be at least 1")
+        if not 0 <= self.bound_since <= self.version:
+            raise ValueError(f"bound_since must be 0-{self.version} (version), not {self.bound_since}")
         if self.model is None:
             if not isinstance(self.policy, ReviewAllPolicy):
                 raise ValueError("without a model only the policy review_all makes sense")
@@ -204,3 +208,7 @@ class Project:
             )
         if not isinstance(self.model.encoder, wanted):
             raise ValueError(f"payload {self.payload_kind.value} needs encoder {self.payload_kind.value}")
+
+    def binds_as(self, version: int) -> bool:
+        """Whether what was predicted under that version of the project was predicted by the model as it is bound now."""
+        return (self.bound_since or self.version) <= version <= self.version

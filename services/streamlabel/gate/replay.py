@@ -18,6 +18,7 @@ from streamlabel.gate.weigh import Unweighed, Weighed, weigh
 # Without an expiry no gate is void, whatever the time.
 _ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 EXPIRED = "its gate had expired, as far as can be told: renewals are not kept"
+UNBOUND = "its gate does not say how its model was bound: routing takes such a gate for none by now, or it had expired"
 
 _BEFORE_THE_GATE = (DecisionReason.NO_PREDICTION, DecisionReason.CLASS_NOT_IN_TAXONOMY)
 
@@ -59,6 +60,7 @@ def replay(
         replace(published, gate=gate),
         keys if known else CoinKeys({gate.coin_key_id: bytes(32)}),
         now=_ANY_TIME,
+        says_binding=bool(gate.binding),
     )
     return [
         _again(each, prediction, project, row, known)
@@ -81,7 +83,7 @@ def _again(
     if logged.reason is DecisionReason.NO_GATE and again.reason is not DecisionReason.NO_GATE:
         expired = Unweighed(DecisionReason.NO_GATE, row.gate.gate_id)
         if decide(prediction, project, expired) == logged:
-            return Replayed(logged=logged, again=None, why_not=EXPIRED)
+            return Replayed(logged=logged, again=None, why_not=EXPIRED if row.gate.binding else UNBOUND)
     # Whatever the coin: a record that the rules stop before the gate was never in the lane.
     by_gate = again.reason not in _BEFORE_THE_GATE
     return Replayed(logged=logged, again=again, lane_checked=known or not by_gate)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from streamlabel.core.binding import binding_digest, binding_text
 from streamlabel.core.control import Gate
 from streamlabel.core.decision import DecisionReason
 from streamlabel.core.prediction import Prediction
@@ -37,18 +38,25 @@ def weigh(
     published: PublishedGate | None,
     keys: CoinKeys,
     now: datetime,
+    *,
+    says_binding: bool = True,
 ) -> list[Weighed | Unweighed]:
-    """For each prediction what the project's latest gate, `published`, has to go by; `now` says only whether it has expired."""
+    """For each prediction what the project's latest gate, `published`, has to go by; `now` says only whether it has expired.
+
+    The gate counts for the model as it says that it is bound; without `says_binding`, as before gates said that, for any binding.
+    """
     if published is None:
         return [Unweighed()] * len(predictions)
     gate = published.gate
     none: Weighed | Unweighed = Unweighed(gate_id=gate.gate_id)
-    if not _counts(gate, project, now):
+    if not _counts(gate, project, now) or (says_binding and not _is_bound(gate, project)):
         return [none] * len(predictions)
     if gate.coin_key_id not in keys:
         return [Unweighed(DecisionReason.NO_COIN_KEY, gate.gate_id)] * len(predictions)
     weighed = [none] * len(predictions)
     rows = [row for row, each in enumerate(predictions) if _is_of(each, gate)]
+    if says_binding:
+        rows = [row for row in rows if _is_by(predictions[row], project)]
     places = {name: place for place, name in enumerate(project.taxonomy.names)}
     scores = score_all(published, [predictions[row] for row in rows], places)
     for row, score in zip(rows, scores, strict=True):
@@ -74,3 +82,17 @@ def _counts(gate: Gate, project: Project, now: datetime) -> bool:
 
 def _is_of(prediction: Prediction, gate: Gate) -> bool:
     return prediction.model_version == gate.model_version and prediction.model_name == gate.model_name
+
+
+def _is_bound(gate: Gate, project: Project) -> bool:
+    """Whether the project binds the model as it was bound for the evidence. A gate that does not say how it was is none."""
+    return project.model is not None and gate.binding == binding_digest(binding_text(project.model, gate.model_version))
+
+
+def _is_by(prediction: Prediction, project: Project) -> bool:
+    """Whether it was made by the model as it is bound now: under a version of the project since then, which is known here."""
+    return (
+        project.model is not None
+        and project.binds_as(prediction.project_version)
+        and bool(prediction.embedding) == bool(project.model.embedding_name)
+    )

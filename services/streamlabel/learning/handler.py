@@ -32,11 +32,12 @@ from streamlabel.learning.rules.gates import expiry, gate_id, published_gate
 from streamlabel.learning.rules.listening import Heard
 from streamlabel.learning.rules.points import Point, point_of
 from streamlabel.learning.rules.standing import Standing, Step
-from streamlabel.learning.rules.subject import Subject, subject_of
+from streamlabel.learning.rules.subject import Subject, changes, subject_of
 from streamlabel.learning.rules.suspicions import NOTHING, Vouched
 
 _QUEUE = 64
 _POINT_EVERY_MS = 5_000
+_REASON = 500
 # What reading a book comes to where another release wrote it, or nobody did.
 _UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError)
 
@@ -228,16 +229,19 @@ class Learner:
 
     def _follow_projects(self, books: dict[str, _Open], wanted: dict[str, Subject], now_ms: int, turn: _Turn) -> None:
         """A book for each subject that is to be certified now, and none for any other; one that can be read."""
-        reasons: dict[str, str] = {}
+        before: dict[str, _Open] = {}
         for name, opened in list(books.items()):
             if wanted.get(name) != opened.book.subject or opened.unreadable:
-                reasons[name] = opened.unreadable
-                turn.ended.append(self._end(books.pop(name), now_ms))
+                before[name] = books.pop(name)
+                turn.ended.append(self._end(before[name], now_ms))
+            else:
+                # The same, but perhaps from another version of the project on.
+                opened.book.subject = wanted[name]
         for name, subject in wanted.items():
             if name not in books:
                 earlier = self._ended.get(subject.model, ())
                 books[name] = _Open(Book(subject, self._limits.book), began=True, earlier=earlier)
-                books[name].book.begin(_why_it_begins(subject, reasons.get(name, "")), now_ms)
+                books[name].book.begin(_why_it_begins(subject, before.get(name)), now_ms)
 
     def _end(self, gone: _Open, now_ms: int) -> Page:
         subject, vouched = gone.book.subject, gone.vouched.closed(now_ms)
@@ -309,14 +313,16 @@ class Learner:
             self._observer.stepped(steps)
 
 
-def _why_it_begins(subject: Subject, unreadable: str) -> str:
-    """The reason of a book's first transition."""
-    if not unreadable:
-        return f"model {subject.model_name} {subject.model_version}: no evidence yet"
-    return (
-        f"the book before cannot be read ({unreadable[:200]}): evidence begins anew, and so does the count of certificates "
-        "that may have been wrong"
-    )
+def _why_it_begins(subject: Subject, before: _Open | None) -> str:
+    """The reason of a book's first transition, where the one `before` ended for it."""
+    if before is not None and before.unreadable:
+        return (
+            f"the book before cannot be read ({before.unreadable[:200]}): evidence begins anew, and so does the count of "
+            "certificates that may have been wrong"
+        )
+    changed = "" if before is None else "; ".join(changes(before.book.subject, subject))
+    why = f"{changed[:_REASON]}: " if changed else ""
+    return f"{why}model {subject.model_name} {subject.model_version}: no evidence yet"
 
 
 def _fate(error: BaseException, news: News) -> BaseException:

@@ -141,7 +141,7 @@ class _Office:
                 topic=topic,
                 database=self._database,
                 learner=learner,
-                is_certified=self._projects.is_certified,
+                projects=self._projects,
                 group=group,
                 on_applied=followed.applied,
             ),

@@ -25,27 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cstreamlabel/v1/control.proto\x12\x0estreamlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9b\x06\n\x04Gate\x12\x0f\n\x07gate_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\x03\x12(\n\x05state\x18\x05 \x01(\x0e\x32\x19.streamlabel.v1.GateState\x12\x11\n\tthreshold\x18\x06 \x01(\x01\x12\r\n\x05\x61lpha\x18\x07 \x01(\x01\x12\r\n\x05\x64\x65lta\x18\x08 \x01(\x01\x12\x11\n\tlane_rate\x18\t \x01(\x01\x12\x16\n\x0e\x65vidence_count\x18\n \x01(\x04\x12\x17\n\x0f\x65vidence_errors\x18\x0b \x01(\x04\x12\x30\n\x0c\x63\x65rtified_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x06scorer\x18\x0e \x01(\x0b\x32\x16.streamlabel.v1.Scorer\x12\x18\n\x10taxonomy_version\x18\x0f \x01(\r\x12\x13\n\x0b\x63lass_count\x18\x10 \x01(\r\x12\x13\n\x0b\x63oin_key_id\x18\x11 \x01(\t\x12\x17\n\x0fguard_threshold\x18\x12 \x01(\x01\x12\r\n\x05\x65poch\x18\x13 \x01(\x04\x12\x0e\n\x06reason\x18\x14 \x01(\t\x12\x30\n\x0csuspect_from\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x63onfirmed_until\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x08suspects\x18\x17 \x03(\x0b\x32\x18.streamlabel.v1.Suspects\x12\x1a\n\x12\x64ouble_blind_share\x18\x18 \x01(\x01\x12\x12\n\nfirst_gate\x18\x19 \x01(\x03\x12*\n\x07\x65\x61rlier\x18\x1a \x03(\x0b\x32\x19.streamlabel.v1.Confirmed\x12\x1d\n\x10\x65mbedding_length\x18\x1b \x01(\rH\x00\x88\x01\x01\x42\x13\n\x11_embedding_length\"M\n\tConfirmed\x12\x12\n\nfirst_gate\x18\x01 \x01(\x03\x12,\n\x08until_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"d\n\x08Suspects\x12,\n\x08\x62\x65gin_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x65nd_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x91\x01\n\x06Scorer\x12\x13\n\x0btemperature\x18\x01 \x01(\x01\x12\x0f\n\x07weights\x18\x02 \x03(\x01\x12\x11\n\tintercept\x18\x03 \x01(\x01\x12\x0e\n\x06\x63\x65ntre\x18\x04 \x03(\x01\x12\x0e\n\x06spread\x18\x05 \x03(\x01\x12.\n\nneighbours\x18\x06 \x01(\x0b\x32\x1a.streamlabel.v1.Neighbours\"n\n\nNeighbours\x12\x12\n\ndimensions\x18\x01 \x01(\r\x12\x12\n\nprojection\x18\x02 \x03(\x11\x12\x0e\n\x06points\x18\x03 \x03(\x11\x12\x0f\n\x07\x63lasses\x18\x04 \x03(\r\x12\x17\n\x0f\x65mbedding_scale\x18\x05 \x01(\x01\"\xa3\x01\n\x07Release\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\x03\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x1c.streamlabel.v1.ReleaseState\x12/\n\x0breleased_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x88\x01\n\tGateState\x12\x1a\n\x16GATE_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fGATE_STATE_COLD\x10\x01\x12\x18\n\x14GATE_STATE_CERTIFIED\x10\x02\x12\x18\n\x14GATE_STATE_SUSPENDED\x10\x03\x12\x16\n\x12GATE_STATE_REVOKED\x10\x04*z\n\x0cReleaseState\x12\x1d\n\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12RELEASE_STATE_LIVE\x10\x01\x12\x18\n\x14RELEASE_STATE_SHADOW\x10\x02\x12\x19\n\x15RELEASE_STATE_RETIRED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cstreamlabel/v1/control.proto\x12\x0estreamlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x06\n\x04Gate\x12\x0f\n\x07gate_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x12\n\nmodel_name\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\x03\x12(\n\x05state\x18\x05 \x01(\x0e\x32\x19.streamlabel.v1.GateState\x12\x11\n\tthreshold\x18\x06 \x01(\x01\x12\r\n\x05\x61lpha\x18\x07 \x01(\x01\x12\r\n\x05\x64\x65lta\x18\x08 \x01(\x01\x12\x11\n\tlane_rate\x18\t \x01(\x01\x12\x16\n\x0e\x65vidence_count\x18\n \x01(\x04\x12\x17\n\x0f\x65vidence_errors\x18\x0b \x01(\x04\x12\x30\n\x0c\x63\x65rtified_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x06scorer\x18\x0e \x01(\x0b\x32\x16.streamlabel.v1.Scorer\x12\x18\n\x10taxonomy_version\x18\x0f \x01(\r\x12\x13\n\x0b\x63lass_count\x18\x10 \x01(\r\x12\x13\n\x0b\x63oin_key_id\x18\x11 \x01(\t\x12\x17\n\x0fguard_threshold\x18\x12 \x01(\x01\x12\r\n\x05\x65poch\x18\x13 \x01(\x04\x12\x0e\n\x06reason\x18\x14 \x01(\t\x12\x30\n\x0csuspect_from\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x63onfirmed_until\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x08suspects\x18\x17 \x03(\x0b\x32\x18.streamlabel.v1.Suspects\x12\x1a\n\x12\x64ouble_blind_share\x18\x18 \x01(\x01\x12\x12\n\nfirst_gate\x18\x19 \x01(\x03\x12*\n\x07\x65\x61rlier\x18\x1a \x03(\x0b\x32\x19.streamlabel.v1.Confirmed\x12\x1d\n\x10\x65mbedding_length\x18\x1b \x01(\rH\x00\x88\x01\x01\x12\x0f\n\x07\x62inding\x18\x1c \x01(\tB\x13\n\x11_embedding_length\"M\n\tConfirmed\x12\x12\n\nfirst_gate\x18\x01 \x01(\x03\x12,\n\x08until_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"d\n\x08Suspects\x12,\n\x08\x62\x65gin_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x65nd_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x91\x01\n\x06Scorer\x12\x13\n\x0btemperature\x18\x01 \x01(\x01\x12\x0f\n\x07weights\x18\x02 \x03(\x01\x12\x11\n\tintercept\x18\x03 \x01(\x01\x12\x0e\n\x06\x63\x65ntre\x18\x04 \x03(\x01\x12\x0e\n\x06spread\x18\x05 \x03(\x01\x12.\n\nneighbours\x18\x06 \x01(\x0b\x32\x1a.streamlabel.v1.Neighbours\"n\n\nNeighbours\x12\x12\n\ndimensions\x18\x01 \x01(\r\x12\x12\n\nprojection\x18\x02 \x03(\x11\x12\x0e\n\x06points\x18\x03 \x03(\x11\x12\x0f\n\x07\x63lasses\x18\x04 \x03(\r\x12\x17\n\x0f\x65mbedding_scale\x18\x05 \x01(\x01\"\xa3\x01\n\x07Release\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x12\n\nmodel_name\x18\x02 \x01(\t\x12\x15\n\rmodel_version\x18\x03 \x01(\x03\x12+\n\x05state\x18\x04 \x01(\x0e\x32\x1c.streamlabel.v1.ReleaseState\x12/\n\x0breleased_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x88\x01\n\tGateState\x12\x1a\n\x16GATE_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fGATE_STATE_COLD\x10\x01\x12\x18\n\x14GATE_STATE_CERTIFIED\x10\x02\x12\x18\n\x14GATE_STATE_SUSPENDED\x10\x03\x12\x16\n\x12GATE_STATE_REVOKED\x10\x04*z\n\x0cReleaseState\x12\x1d\n\x19RELEASE_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12RELEASE_STATE_LIVE\x10\x01\x12\x18\n\x14RELEASE_STATE_SHADOW\x10\x02\x12\x19\n\x15RELEASE_STATE_RETIRED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'streamlabel.v1.control_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GATESTATE']._serialized_start=1487
-  _globals['_GATESTATE']._serialized_end=1623
-  _globals['_RELEASESTATE']._serialized_start=1625
-  _globals['_RELEASESTATE']._serialized_end=1747
+  _globals['_GATESTATE']._serialized_start=1504
+  _globals['_GATESTATE']._serialized_end=1640
+  _globals['_RELEASESTATE']._serialized_start=1642
+  _globals['_RELEASESTATE']._serialized_end=1764
   _globals['_GATE']._serialized_start=82
-  _globals['_GATE']._serialized_end=877
-  _globals['_CONFIRMED']._serialized_start=879
-  _globals['_CONFIRMED']._serialized_end=956
-  _globals['_SUSPECTS']._serialized_start=958
-  _globals['_SUSPECTS']._serialized_end=1058
-  _globals['_SCORER']._serialized_start=1061
-  _globals['_SCORER']._serialized_end=1206
-  _globals['_NEIGHBOURS']._serialized_start=1208
-  _globals['_NEIGHBOURS']._serialized_end=1318
-  _globals['_RELEASE']._serialized_start=1321
-  _globals['_RELEASE']._serialized_end=1484
+  _globals['_GATE']._serialized_end=894
+  _globals['_CONFIRMED']._serialized_start=896
+  _globals['_CONFIRMED']._serialized_end=973
+  _globals['_SUSPECTS']._serialized_start=975
+  _globals['_SUSPECTS']._serialized_end=1075
+  _globals['_SCORER']._serialized_start=1078
+  _globals['_SCORER']._serialized_end=1223
+  _globals['_NEIGHBOURS']._serialized_start=1225
+  _globals['_NEIGHBOURS']._serialized_end=1335
+  _globals['_RELEASE']._serialized_start=1338
+  _globals['_RELEASE']._serialized_end=1501
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from streamlabel.v1 import decision_pb2 as streamlabel_dot_v1_dot_decision__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cstreamlabel/v1/project.proto\x12\x0estreamlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstreamlabel/v1/decision.proto\"\x9b\x03\n\x07Project\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12*\n\x08taxonomy\x18\x03 \x01(\x0b\x32\x18.streamlabel.v1.Taxonomy\x12\x31\n\x0cpayload_kind\x18\x04 \x01(\x0e\x32\x1b.streamlabel.v1.PayloadKind\x12+\n\x05model\x18\x05 \x01(\x0b\x32\x1c.streamlabel.v1.ModelBinding\x12&\n\x06policy\x18\x06 \x01(\x0b\x32\x16.streamlabel.v1.Policy\x12\x14\n\x0cinstructions\x18\x07 \x01(\t\x12-\n\x06source\x18\x08 \x01(\x0b\x32\x1d.streamlabel.v1.SourceMapping\x12.\n\napplied_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x65scription\x18\n \x01(\t\x12\x33\n\rreview_policy\x18\x0b \x01(\x0b\x32\x1c.streamlabel.v1.ReviewPolicy\"j\n\x0cReviewPolicy\x12+\n\x05votes\x18\x01 \x03(\x0b\x32\x1c.streamlabel.v1.PurposeVotes\x12\x11\n\tmax_votes\x18\x02 \x01(\r\x12\x11\n\x04sure\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x07\n\x05_sure\"G\n\x0cPurposeVotes\x12(\n\x07purpose\x18\x01 \x01(\x0e\x32\x17.streamlabel.v1.Purpose\x12\r\n\x05votes\x18\x02 \x01(\r\"M\n\x08Taxonomy\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x30\n\x07\x63lasses\x18\x02 \x03(\x0b\x32\x1f.streamlabel.v1.ClassDefinition\"A\n\x0f\x43lassDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\xc9\x01\n\x0cModelBinding\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x12\n\ninput_name\x18\x03 \x01(\t\x12(\n\x07\x65ncoder\x18\x04 \x01(\x0b\x32\x17.streamlabel.v1.Encoder\x12\x13\n\x0boutput_name\x18\x05 \x01(\t\x12/\n\x0boutput_kind\x18\x06 \x01(\x0e\x32\x1a.streamlabel.v1.OutputKind\x12\x16\n\x0e\x65mbedding_name\x18\x07 \x01(\t\"\xa2\x01\n\x07\x45ncoder\x12-\n\x05image\x18\x01 \x01(\x0b\x32\x1c.streamlabel.v1.ImageEncoderH\x00\x12+\n\x04text\x18\x02 \x01(\x0b\x32\x1b.streamlabel.v1.TextEncoderH\x00\x12\x33\n\x08\x66\x65\x61tures\x18\x03 \x01(\x0b\x32\x1f.streamlabel.v1.FeaturesEncoderH\x00\x42\x06\n\x04kind\"\x86\x01\n\x0cImageEncoder\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x10\n\x08\x63hannels\x18\x03 \x01(\r\x12\r\n\x05scale\x18\x04 \x01(\x01\x12\x0e\n\x06offset\x18\x05 \x01(\x01\x12\x16\n\x0e\x63hannels_first\x18\x06 \x01(\x08\x12\x0e\n\x06resize\x18\x07 \x01(\x08\"*\n\x0bTextEncoder\x12\x0b\n\x03raw\x18\x01 \x01(\x08\x12\x0e\n\x06length\x18\x02 \x01(\r\"!\n\x0f\x46\x65\x61turesEncoder\x12\x0e\n\x06length\x18\x01 \x01(\r\"\xb3\x01\n\x06Policy\x12\x34\n\tthreshold\x18\x01 \x01(\x0b\x32\x1f.streamlabel.v1.ThresholdPolicyH\x00\x12\x35\n\nreview_all\x18\x02 \x01(\x0b\x32\x1f.streamlabel.v1.ReviewAllPolicyH\x00\x12\x34\n\tcertified\x18\x03 \x01(\x0b\x32\x1f.streamlabel.v1.CertifiedPolicyH\x00\x42\x06\n\x04kind\"$\n\x0fThresholdPolicy\x12\x11\n\tthreshold\x18\x01 \x01(\x01\"\x11\n\x0fReviewAllPolicy\"K\n\x0f\x43\x65rtifiedPolicy\x12\r\n\x05\x61lpha\x18\x01 \x01(\x01\x12\r\n\x05\x64\x65lta\x18\x02 \x01(\x01\x12\x1a\n\x12\x64ouble_blind_share\x18\x03 \x01(\x01\"\xbb\x01\n\rSourceMapping\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x0f\n\x07payload\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_at\x18\x03 \x01(\t\x12\x41\n\nattributes\x18\x04 \x03(\x0b\x32-.streamlabel.v1.SourceMapping.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\xa2\x01\n\x0bPayloadKind\x12\x1c\n\x18PAYLOAD_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11PAYLOAD_KIND_TEXT\x10\x01\x12\x16\n\x12PAYLOAD_KIND_IMAGE\x10\x02\x12\x19\n\x15PAYLOAD_KIND_FEATURES\x10\x03\x12\x15\n\x11PAYLOAD_KIND_JSON\x10\x04\x12\x14\n\x10PAYLOAD_KIND_URI\x10\x05*`\n\nOutputKind\x12\x1b\n\x17OUTPUT_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19OUTPUT_KIND_PROBABILITIES\x10\x01\x12\x16\n\x12OUTPUT_KIND_LOGITS\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cstreamlabel/v1/project.proto\x12\x0estreamlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dstreamlabel/v1/decision.proto\"\xb0\x03\n\x07Project\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12*\n\x08taxonomy\x18\x03 \x01(\x0b\x32\x18.streamlabel.v1.Taxonomy\x12\x31\n\x0cpayload_kind\x18\x04 \x01(\x0e\x32\x1b.streamlabel.v1.PayloadKind\x12+\n\x05model\x18\x05 \x01(\x0b\x32\x1c.streamlabel.v1.ModelBinding\x12&\n\x06policy\x18\x06 \x01(\x0b\x32\x16.streamlabel.v1.Policy\x12\x14\n\x0cinstructions\x18\x07 \x01(\t\x12-\n\x06source\x18\x08 \x01(\x0b\x32\x1d.streamlabel.v1.SourceMapping\x12.\n\napplied_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x64\x65scription\x18\n \x01(\t\x12\x33\n\rreview_policy\x18\x0b \x01(\x0b\x32\x1c.streamlabel.v1.ReviewPolicy\x12\x13\n\x0b\x62ound_since\x18\x0c \x01(\r\"j\n\x0cReviewPolicy\x12+\n\x05votes\x18\x01 \x03(\x0b\x32\x1c.streamlabel.v1.PurposeVotes\x12\x11\n\tmax_votes\x18\x02 \x01(\r\x12\x11\n\x04sure\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x07\n\x05_sure\"G\n\x0cPurposeVotes\x12(\n\x07purpose\x18\x01 \x01(\x0e\x32\x17.streamlabel.v1.Purpose\x12\r\n\x05votes\x18\x02 \x01(\r\"M\n\x08Taxonomy\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x30\n\x07\x63lasses\x18\x02 \x03(\x0b\x32\x1f.streamlabel.v1.ClassDefinition\"A\n\x0f\x43lassDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"\xc9\x01\n\x0cModelBinding\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x12\n\ninput_name\x18\x03 \x01(\t\x12(\n\x07\x65ncoder\x18\x04 \x01(\x0b\x32\x17.streamlabel.v1.Encoder\x12\x13\n\x0boutput_name\x18\x05 \x01(\t\x12/\n\x0boutput_kind\x18\x06 \x01(\x0e\x32\x1a.streamlabel.v1.OutputKind\x12\x16\n\x0e\x65mbedding_name\x18\x07 \x01(\t\"\xa2\x01\n\x07\x45ncoder\x12-\n\x05image\x18\x01 \x01(\x0b\x32\x1c.streamlabel.v1.ImageEncoderH\x00\x12+\n\x04text\x18\x02 \x01(\x0b\x32\x1b.streamlabel.v1.TextEncoderH\x00\x12\x33\n\x08\x66\x65\x61tures\x18\x03 \x01(\x0b\x32\x1f.streamlabel.v1.FeaturesEncoderH\x00\x42\x06\n\x04kind\"\x86\x01\n\x0cImageEncoder\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x10\n\x08\x63hannels\x18\x03 \x01(\r\x12\r\n\x05scale\x18\x04 \x01(\x01\x12\x0e\n\x06offset\x18\x05 \x01(\x01\x12\x16\n\x0e\x63hannels_first\x18\x06 \x01(\x08\x12\x0e\n\x06resize\x18\x07 \x01(\x08\"*\n\x0bTextEncoder\x12\x0b\n\x03raw\x18\x01 \x01(\x08\x12\x0e\n\x06length\x18\x02 \x01(\r\"!\n\x0f\x46\x65\x61turesEncoder\x12\x0e\n\x06length\x18\x01 \x01(\r\"\xb3\x01\n\x06Policy\x12\x34\n\tthreshold\x18\x01 \x01(\x0b\x32\x1f.streamlabel.v1.ThresholdPolicyH\x00\x12\x35\n\nreview_all\x18\x02 \x01(\x0b\x32\x1f.streamlabel.v1.ReviewAllPolicyH\x00\x12\x34\n\tcertified\x18\x03 \x01(\x0b\x32\x1f.streamlabel.v1.CertifiedPolicyH\x00\x42\x06\n\x04kind\"$\n\x0fThresholdPolicy\x12\x11\n\tthreshold\x18\x01 \x01(\x01\"\x11\n\x0fReviewAllPolicy\"K\n\x0f\x43\x65rtifiedPolicy\x12\r\n\x05\x61lpha\x18\x01 \x01(\x01\x12\r\n\x05\x64\x65lta\x18\x02 \x01(\x01\x12\x1a\n\x12\x64ouble_blind_share\x18\x03 \x01(\x01\"\xbb\x01\n\rSourceMapping\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x0f\n\x07payload\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_at\x18\x03 \x01(\t\x12\x41\n\nattributes\x18\x04 \x03(\x0b\x32-.streamlabel.v1.SourceMapping.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\xa2\x01\n\x0bPayloadKind\x12\x1c\n\x18PAYLOAD_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11PAYLOAD_KIND_TEXT\x10\x01\x12\x16\n\x12PAYLOAD_KIND_IMAGE\x10\x02\x12\x19\n\x15PAYLOAD_KIND_FEATURES\x10\x03\x12\x15\n\x11PAYLOAD_KIND_JSON\x10\x04\x12\x14\n\x10PAYLOAD_KIND_URI\x10\x05*`\n\nOutputKind\x12\x1b\n\x17OUTPUT_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19OUTPUT_KIND_PROBABILITIES\x10\x01\x12\x16\n\x12OUTPUT_KIND_LOGITS\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,40 +35,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SOURCEMAPPING_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_SOURCEMAPPING_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_PAYLOADKIND']._serialized_start=1945
-  _globals['_PAYLOADKIND']._serialized_end=2107
-  _globals['_OUTPUTKIND']._serialized_start=2109
-  _globals['_OUTPUTKIND']._serialized_end=2205
+  _globals['_PAYLOADKIND']._serialized_start=1966
+  _globals['_PAYLOADKIND']._serialized_end=2128
+  _globals['_OUTPUTKIND']._serialized_start=2130
+  _globals['_OUTPUTKIND']._serialized_end=2226
   _globals['_PROJECT']._serialized_start=113
-  _globals['_PROJECT']._serialized_end=524
-  _globals['_REVIEWPOLICY']._serialized_start=526
-  _globals['_REVIEWPOLICY']._serialized_end=632
-  _globals['_PURPOSEVOTES']._serialized_start=634
-  _globals['_PURPOSEVOTES']._serialized_end=705
-  _globals['_TAXONOMY']._serialized_start=707
-  _globals['_TAXONOMY']._serialized_end=784
-  _globals['_CLASSDEFINITION']._serialized_start=786
-  _globals['_CLASSDEFINITION']._serialized_end=851
-  _globals['_MODELBINDING']._serialized_start=854
-  _globals['_MODELBINDING']._serialized_end=1055
-  _globals['_ENCODER']._serialized_start=1058
-  _globals['_ENCODER']._serialized_end=1220
-  _globals['_IMAGEENCODER']._serialized_start=1223
-  _globals['_IMAGEENCODER']._serialized_end=1357
-  _globals['_TEXTENCODER']._serialized_start=1359
-  _globals['_TEXTENCODER']._serialized_end=1401
-  _globals['_FEATURESENCODER']._serialized_start=1403
-  _globals['_FEATURESENCODER']._serialized_end=1436
-  _globals['_POLICY']._serialized_start=1439
-  _globals['_POLICY']._serialized_end=1618
-  _globals['_THRESHOLDPOLICY']._serialized_start=1620
-  _globals['_THRESHOLDPOLICY']._serialized_end=1656
-  _globals['_REVIEWALLPOLICY']._serialized_start=1658
-  _globals['_REVIEWALLPOLICY']._serialized_end=1675
-  _globals['_CERTIFIEDPOLICY']._serialized_start=1677
-  _globals['_CERTIFIEDPOLICY']._serialized_end=1752
-  _globals['_SOURCEMAPPING']._serialized_start=1755
-  _globals['_SOURCEMAPPING']._serialized_end=1942
-  _globals['_SOURCEMAPPING_ATTRIBUTESENTRY']._serialized_start=1893
-  _globals['_SOURCEMAPPING_ATTRIBUTESENTRY']._serialized_end=1942
+  _globals['_PROJECT']._serialized_end=545
+  _globals['_REVIEWPOLICY']._serialized_start=547
+  _globals['_REVIEWPOLICY']._serialized_end=653
+  _globals['_PURPOSEVOTES']._serialized_start=655
+  _globals['_PURPOSEVOTES']._serialized_end=726
+  _globals['_TAXONOMY']._serialized_start=728
+  _globals['_TAXONOMY']._serialized_end=805
+  _globals['_CLASSDEFINITION']._serialized_start=807
+  _globals['_CLASSDEFINITION']._serialized_end=872
+  _globals['_MODELBINDING']._serialized_start=875
+  _globals['_MODELBINDING']._serialized_end=1076
+  _globals['_ENCODER']._serialized_start=1079
+  _globals['_ENCODER']._serialized_end=1241
+  _globals['_IMAGEENCODER']._serialized_start=1244
+  _globals['_IMAGEENCODER']._serialized_end=1378
+  _globals['_TEXTENCODER']._serialized_start=1380
+  _globals['_TEXTENCODER']._serialized_end=1422
+  _globals['_FEATURESENCODER']._serialized_start=1424
+  _globals['_FEATURESENCODER']._serialized_end=1457
+  _globals['_POLICY']._serialized_start=1460
+  _globals['_POLICY']._serialized_end=1639
+  _globals['_THRESHOLDPOLICY']._serialized_start=1641
+  _globals['_THRESHOLDPOLICY']._serialized_end=1677
+  _globals['_REVIEWALLPOLICY']._serialized_start=1679
+  _globals['_REVIEWALLPOLICY']._serialized_end=1696
+  _globals['_CERTIFIEDPOLICY']._serialized_start=1698
+  _globals['_CERTIFIEDPOLICY']._serialized_end=1773
+  _globals['_SOURCEMAPPING']._serialized_start=1776
+  _globals['_SOURCEMAPPING']._serialized_end=1963
+  _globals['_SOURCEMAPPING_ATTRIBUTESENTRY']._serialized_start=1914
+  _globals['_SOURCEMAPPING_ATTRIBUTESENTRY']._serialized_end=1963
 # @@protoc_insertion_point(module_scope)

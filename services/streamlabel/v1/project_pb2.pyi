@@ -36,7 +36,7 @@ OUTPUT_KIND_PROBABILITIES: OutputKind
 OUTPUT_KIND_LOGITS: OutputKind
 
 class Project(_message.Message):
-    __slots__ = ("name", "version", "taxonomy", "payload_kind", "model", "policy", "instructions", "source", "applied_at", "description", "review_policy")
+    __slots__ = ("name", "version", "taxonomy", "payload_kind", "model", "policy", "instructions", "source", "applied_at", "description", "review_policy", "bound_since")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     TAXONOMY_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +48,7 @@ class Project(_message.Message):
     APPLIED_AT_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     REVIEW_POLICY_FIELD_NUMBER: _ClassVar[int]
+    BOUND_SINCE_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: int
     taxonomy: Taxonomy
@@ -59,7 +60,8 @@ class Project(_message.Message):
     applied_at: _timestamp_pb2.Timestamp
     description: str
     review_policy: ReviewPolicy
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., taxonomy: _Optional[_Union[Taxonomy, _Mapping]] = ..., payload_kind: _Optional[_Union[PayloadKind, str]] = ..., model: _Optional[_Union[ModelBinding, _Mapping]] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., instructions: _Optional[str] = ..., source: _Optional[_Union[SourceMapping, _Mapping]] = ..., applied_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., description: _Optional[str] = ..., review_policy: _Optional[_Union[ReviewPolicy, _Mapping]] = ...) -> None: ...
+    bound_since: int
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[int] = ..., taxonomy: _Optional[_Union[Taxonomy, _Mapping]] = ..., payload_kind: _Optional[_Union[PayloadKind, str]] = ..., model: _Optional[_Union[ModelBinding, _Mapping]] = ..., policy: _Optional[_Union[Policy, _Mapping]] = ..., instructions: _Optional[str] = ..., source: _Optional[_Union[SourceMapping, _Mapping]] = ..., applied_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., description: _Optional[str] = ..., review_policy: _Optional[_Union[ReviewPolicy, _Mapping]] = ..., bound_since: _Optional[int] = ...) -> None: ...
 
 class ReviewPolicy(_message.Message):
     __slots__ = ("votes", "max_votes", "sure")

@@ -56,6 +56,7 @@ def encode_gate(published: PublishedGate) -> bytes:
         double_blind_share=gate.double_blind_share,
         first_gate=gate.first_gate,
         embedding_length=gate.embedding_length,
+        binding=gate.binding,
     )
     for name in _MOMENTS:
         moment = getattr(gate, name)
@@ -122,6 +123,7 @@ def decode_gate(value: bytes) -> PublishedGate:
             ),
             first_gate=message.first_gate,
             embedding_length=message.embedding_length if message.HasField("embedding_length") else None,
+            binding=message.binding,
             earlier=tuple(Confirmed(each.first_gate, _moment(each, "until_at")) for each in message.earlier),
             **moments,
         )

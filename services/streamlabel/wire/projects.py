@@ -50,6 +50,7 @@ def to_message(project: Project) -> project_pb2.Project:
         policy=_policy_to_message(project.policy),
         instructions=project.instructions,
         description=project.description,
+        bound_since=project.bound_since,
     )
     if project.review != ReviewPolicy():
         message.review_policy.CopyFrom(_review_to_message(project.review))
@@ -91,6 +92,7 @@ def from_message(message: project_pb2.Project) -> Project:
         review=_review_from_message(message.review_policy),
         instructions=message.instructions,
         description=message.description,
+        bound_since=message.bound_since,
     )
 
 

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from streamlabel.core.control import GateState, Release, ReleaseState
+from streamlabel.core.project import OutputKind
 from streamlabel.wire import control
 from streamlabel.wire.flow import RELEASES
 from streamlabel.wire.gates import decode_gate, join_gate
@@ -60,6 +61,40 @@ async def test_a_gate_opens_is_revoked_and_opens_for_the_next_version_only(town:
         await town.send(200, version=2)
         await town.routed()
         assert not [each for each in town.by_model().values() if each.model_version == 2]
+        town.check_labels()
+        await check_records(town)
+
+
+async def test_a_model_that_is_bound_otherwise_earns_its_certificate_anew(town: Town) -> None:
+    """Of the same name and version: another output is another model, and its gate opens again by its own evidence alone."""
+    async with town.people(), town.service("routing"), town.service("learning"):
+        await town.state(GateState.COLD)
+        await town.send(2000)
+        await town.state(GateState.CERTIFIED)
+        await town.routed()
+        passed = set(town.by_model())
+        assert passed
+        assert PROJECT.model is not None
+        model = replace(PROJECT.model, output_name="another_head", output_kind=OutputKind.LOGITS)
+        await town.pipeline.apply_project(replace(PROJECT, version=2, bound_since=2, model=model))
+        # What was predicted before counts for neither, whoever hears first of the change.
+        town.project_version = 2
+        await town.send(300)
+        cold = (await town.state(GateState.COLD)).gate
+        assert cold.reason.startswith("output.name was probabilities and is another_head; output.kind was")
+        await town.routed()
+        assert set(town.by_model()) == passed
+        town.project_version = 1
+        await town.send(300)
+        await town.routed()
+        assert set(town.by_model()) == passed
+        town.project_version = 2
+        await town.send(2000)
+        again = (await town.state(GateState.CERTIFIED)).gate
+        assert again.binding != town.gates[0].gate.binding
+        await town.send(500)
+        await town.routed()
+        assert set(town.by_model()) > passed
         town.check_labels()
         await check_records(town)
 

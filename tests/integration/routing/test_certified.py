@@ -24,14 +24,14 @@ from streamlabel.gate.published import PublishedGate
 from streamlabel.gate.weigh import weigh
 from streamlabel.wire import gates, labels, predictions, review_tasks
 from streamlabel.wire.flow import GATES, LABELS, PREDICTIONS, REVIEW_TASKS
-from support.gates import COIN_KEY, NOW, OTHER_COIN_KEY, a_gate, a_prediction, a_scorer, stream
+from support.gates import COIN_KEY, NOW, OTHER_COIN_KEY, a_gate, a_prediction, a_scorer, binding_of, stream
 from support.nouns import text_project
 from support.pipeline import Pipeline, service
 
 pytestmark = pytest.mark.integration
 
 CLASSES = tuple(f"klass-{place}" for place in range(6))
-PROJECT = text_project("mail", policy=CertifiedPolicy(alpha=0.05, delta=0.05), classes=CLASSES)
+PROJECT = text_project("mail", policy=CertifiedPolicy(alpha=0.05, delta=0.05), classes=CLASSES, embedding="near")
 KEYS = CoinKeys.of(f"{COIN_KEY.hex()},{OTHER_COIN_KEY.hex()}")
 
 
@@ -54,7 +54,8 @@ def batch(run: str, count: int) -> list[Prediction]:
 
 
 def a_fitted_gate(gate_id: str, **changes: Any) -> PublishedGate:
-    return a_gate(scorer=a_scorer(), gate_id=gate_id, class_count=len(CLASSES), **{"threshold": 0.8, **changes})
+    shape = {"class_count": len(CLASSES), "binding": binding_of(PROJECT), "threshold": 0.8}
+    return a_gate(scorer=a_scorer(), gate_id=gate_id, **{**shape, **changes})
 
 
 async def publish(pipeline: Pipeline, gate: PublishedGate) -> None:

@@ -59,6 +59,33 @@ def test_the_taxonomy_version_never_goes_back() -> None:
     assert succeed(published, with_classes(published, "a", "b", version=1)) is published
 
 
+def test_since_when_the_model_is_bound_as_it_is_follows_the_model_alone() -> None:
+    file = dataclasses.replace(
+        text_project("intents", policy=ThresholdPolicy(threshold=0.5)), model=MODEL, bound_since=0
+    )
+    first = succeed(None, file)
+    described = succeed(first, dataclasses.replace(file, description="x"))
+    otherwise = dataclasses.replace(file, model=dataclasses.replace(MODEL, output_name="another_head"))
+    rebound = succeed(described, otherwise)
+    back = succeed(rebound, file)
+    assert [(each.version, each.bound_since) for each in (first, described, rebound, back)] == [
+        (1, 1),
+        (2, 1),
+        (3, 3),
+        (4, 4),
+    ]
+    assert Applied(before=described, after=rebound).changes == ("model", "description")
+
+
+def test_of_a_project_of_before_it_is_known_that_the_published_version_binds_it() -> None:
+    file = dataclasses.replace(
+        text_project("intents", policy=ThresholdPolicy(threshold=0.5)), model=MODEL, bound_since=0
+    )
+    published = dataclasses.replace(file, version=7)
+    assert succeed(published, file) is published
+    assert succeed(published, dataclasses.replace(file, description="x")).bound_since == 7
+
+
 def test_changes_are_named() -> None:
     before = text_project("intents")
     after = dataclasses.replace(before, version=2, description="x", policy=ThresholdPolicy(threshold=0.5), model=MODEL)
@@ -106,4 +133,4 @@ MODEL = ModelBinding(
     ids=lambda project: project.name,
 )
 def test_what_show_prints_can_be_applied_again(project: Project) -> None:
-    assert parse_project(project_yaml(project)) == project
+    assert parse_project(project_yaml(project)) == dataclasses.replace(project, bound_since=0)

@@ -14,7 +14,7 @@ from streamlabel.core.project import CertifiedPolicy, ThresholdPolicy
 from streamlabel.gate.coin_keys import CoinKeys
 from streamlabel.gate.decide import decide
 from streamlabel.gate.published import PublishedGate
-from streamlabel.gate.replay import EXPIRED, replay
+from streamlabel.gate.replay import EXPIRED, UNBOUND, replay
 from streamlabel.gate.weigh import weigh
 from support.gates import COIN_KEY, NOW, OTHER_COIN_KEY, a_gate, a_prediction
 from support.nouns import text_project
@@ -71,6 +71,32 @@ def test_what_an_expired_gate_would_have_let_pass_is_not_replayable() -> None:
     assert [each.again for each in made if each.again is not None] == [
         each for each in logged if each.reason is DecisionReason.NO_PREDICTION
     ]
+
+
+def test_what_was_decided_by_a_gate_of_before_comes_out_as_it_was_then() -> None:
+    """It does not say how its model was bound, and nobody asked, whatever versions of the project there were."""
+    old = a_gate(binding="")
+    logged = decided(a_gate())
+    under_another = [replace(each, project_version=9) for each in PREDICTIONS]
+    made = replay(logged, under_another, PROJECT, old, KEYS)
+    assert [(each.again, each.lane_checked) for each in made] == [(each, True) for each in logged]
+
+
+def test_that_a_gate_of_before_counted_no_more_is_not_replayable() -> None:
+    old = a_gate(binding="")
+    logged = decided(old)
+    assert DecisionReason.GATE_PASSED not in {each.reason for each in logged}
+    made = replay(logged, PREDICTIONS, PROJECT, old, KEYS)
+    assert {each.why_not for each in made if each.again is None} == {UNBOUND}
+
+
+def test_a_model_that_was_bound_otherwise_is_found() -> None:
+    """A label by a gate that did not count for the binding of that version of the project."""
+    logged = decided(a_gate())
+    otherwise = text_project("mail", policy=PROJECT.policy, embedding="near")
+    made = replay(logged, PREDICTIONS, otherwise, a_gate(), KEYS)
+    different = {each.logged.reason for each in made if each.again != each.logged}
+    assert DecisionReason.GATE_PASSED in different
 
 
 def test_a_touched_decision_comes_out_otherwise() -> None:

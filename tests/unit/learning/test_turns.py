@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pytest
 
+from streamlabel.core.control import GateState
 from streamlabel.core.project import Project
 from streamlabel.errors import TransientError
-from streamlabel.learning.ports import News, Page, StaleReceiptError
-from support.learning_house import House, certified_project, learner
+from streamlabel.learning.ports import News, Page, ShelvedBook, StaleReceiptError
+from streamlabel.learning.rules.events import Seen
+from support.gates import a_prediction, binding_of
+from support.learning_house import House, certified_project, learner, subject_of_mail, told
 
 
 class PartlyStale(House):
@@ -64,3 +68,56 @@ async def test_projects_and_releases_are_looked_through_in_the_loop_that_changes
     await learner(house).turn(0)
     assert house.asked_in == {threading.get_ident()}
     assert len(house.pages) == 1
+
+
+def bound_otherwise(project: Project, version: int) -> Project:
+    assert project.model is not None
+    model = replace(project.model, output_name="another_head", embedding_name="near")
+    return replace(project, version=version, bound_since=version, model=model)
+
+
+async def test_a_model_that_is_bound_otherwise_begins_a_book_of_its_own_that_says_what_changed() -> None:
+    house = House(certified_project())
+    learning = learner(house)
+    await learning.turn(0)
+    house.project = bound_otherwise(house.project, 2)
+    await learning.turn(0)
+    began, ended, anew = house.pages
+    assert (began.began, ended.ended, anew.began) == (True, True, True)
+    [step] = anew.steps
+    assert step.transition.state is GateState.COLD
+    assert step.transition.reason == (
+        "output.name was probabilities and is another_head; output.embedding was none and is near: model m 1: no evidence yet"
+    )
+    first, second = told(house)
+    assert (second.state, second.first_gate) == (GateState.COLD, 2)
+    assert {first.binding, second.binding} == {binding_of(certified_project()), binding_of(house.project)}
+    assert len({first.binding, second.binding}) == 2
+
+
+async def test_a_book_of_before_bindings_were_written_down_ends() -> None:
+    house = House(certified_project())
+    house.shelved = [ShelvedBook(subject=replace(subject_of_mail(), binding=""), snapshot=None, events=[])]
+    await learner(house).turn(0)
+    ended, anew = house.pages
+    assert (ended.ended, anew.began) == (True, True)
+    assert anew.steps[0].transition.reason == (
+        "how the model was bound was not written down before: model m 1: no evidence yet"
+    )
+
+
+async def test_the_same_binding_under_another_version_is_the_same_book() -> None:
+    house = House(replace(certified_project(), version=4, bound_since=0))
+    learning = learner(house)
+    await learning.turn(0)
+    house.project = replace(house.project, version=5, bound_since=4, description="x")
+    given = [(a_prediction(f"r{each}", 0.9, project_version=each), 7) for each in (3, 4, 5, 6)]
+    heard = asyncio.create_task(learning.hear(News(receipt="r", predictions=given)))
+    await asyncio.sleep(0)
+    await learning.turn(1)
+    await heard
+    assert [page.ended for page in house.pages] == [False, False]
+    [seen] = [event for event in house.pages[-1].events if isinstance(event, Seen)]
+    assert seen.record_ids == ("r4", "r5"), (
+        "of version 3 it is not known how the model was bound, of 6 it is not known yet"
+    )

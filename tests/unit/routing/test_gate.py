@@ -16,7 +16,7 @@ from streamlabel.core.control import GateState
 from streamlabel.core.decision import Decision, DecisionReason, Purpose, Route
 from streamlabel.core.label import Label
 from streamlabel.core.prediction import Candidate, Prediction
-from streamlabel.core.project import CertifiedPolicy, Project
+from streamlabel.core.project import CertifiedPolicy, ModelBinding, OutputKind, Project, TextEncoder
 from streamlabel.core.review import ReviewTask
 from streamlabel.core.taxonomy import ClassDefinition, Taxonomy
 from streamlabel.gate.coin import key_id
@@ -34,7 +34,7 @@ from streamlabel.wire import gates, predictions, review_tasks
 from streamlabel.wire.flow import GATES, Names
 from support.fake_broker import FakeBroker
 from support.fake_cluster import FakeCluster
-from support.gates import COIN_KEY, NOW, OTHER_COIN_KEY, a_gate, a_prediction, a_scorer, stream
+from support.gates import COIN_KEY, NOW, OTHER_COIN_KEY, a_gate, a_prediction, a_scorer, binding_of, stream
 from support.nouns import text_project
 
 POLICY = CertifiedPolicy(alpha=0.05, delta=0.05)
@@ -99,6 +99,8 @@ def test_the_guard_raises_the_threshold() -> None:
         a_gate(expires_at=NOW - timedelta(microseconds=1)),
         a_gate(alpha=0.06),
         a_gate(delta=0.06),
+        a_gate(binding=""),
+        a_gate(binding=binding_of(text_project("mail", policy=POLICY, embedding="near"))),
     ],
 )
 @pytest.mark.parametrize("record_id", ["1", "2", "3", "4", "5", "6"])
@@ -107,6 +109,53 @@ def test_a_gate_for_something_else_is_no_gate(gate, record_id: str) -> None:
     found = decided(a_prediction(record_id, 1.0), gate)
     assert (found.route, found.purpose, found.reason) == (Route.REVIEW, Purpose.TRAIN, DecisionReason.NO_GATE)
     assert found.gate_id == ("g1" if gate else "")
+
+
+MODEL = PROJECT.model
+assert MODEL is not None
+OTHERWISE = {
+    "name": replace(MODEL, name="other"),
+    "input": replace(MODEL, input_name="words"),
+    "encoder": replace(MODEL, encoder=TextEncoder(length=64)),
+    "kind of encoder": replace(MODEL, encoder=TextEncoder(raw=True)),
+    "output": replace(MODEL, output_name="another_head"),
+    "kind of output": replace(MODEL, output_kind=OutputKind.LOGITS),
+    "embedding": replace(MODEL, embedding_name="near"),
+}
+
+
+@pytest.mark.parametrize("model", OTHERWISE.values(), ids=OTHERWISE.keys())
+def test_a_gate_counts_only_while_the_model_is_bound_as_it_was_for_its_evidence(model: ModelBinding) -> None:
+    """Of the same name and version, another binding is another model: nothing passes, and nothing is calibration."""
+    given = [a_prediction(str(number), 0.9) for number in range(20)]
+    assert all(isinstance(each, Weighed) for each in weigh(given, PROJECT, a_gate(), KEYS, NOW))
+    bound_otherwise = replace(PROJECT, version=2, bound_since=2, model=model)
+    later = [replace(each, project_version=2) for each in given]
+    assert weigh(later, bound_otherwise, a_gate(), KEYS, NOW) == [Unweighed(gate_id="g1")] * 20
+
+
+def test_a_release_serves_another_version_by_the_same_binding() -> None:
+    gate = a_gate(model_version=7, binding=binding_of(PROJECT, 7))
+    assert decided(a_prediction("1", 0.9, model_version=7), gate).reason is not DecisionReason.NO_GATE
+
+
+@pytest.mark.parametrize(
+    ("bound_since", "counted"), [(3, [3, 4, 5]), (5, [5]), (0, [5])], ids=["since 3", "since 5", "nobody knows"]
+)
+def test_a_gate_counts_for_predictions_of_the_binding_only(bound_since: int, counted: list[int]) -> None:
+    """Those of before were made by the model as it was bound then; how it is bound under a later version is not known here yet."""
+    project = replace(PROJECT, version=5, bound_since=bound_since)
+    given = [a_prediction("1", 0.9, project_version=version) for version in range(1, 8)]
+    found = weigh(given, project, a_gate(), KEYS, NOW)
+    assert [version for version, each in zip(range(1, 8), found, strict=True) if isinstance(each, Weighed)] == counted
+
+
+def test_a_prediction_without_the_embedding_that_the_model_is_bound_to_give_is_none_of_the_gates() -> None:
+    project = text_project("mail", policy=POLICY, embedding="near")
+    gate = a_gate(binding=binding_of(project))
+    given = [a_prediction("1", 0.9), a_prediction("2", 0.9, embedding=(0.5, 1.0))]
+    assert [isinstance(each, Weighed) for each in weigh(given, project, gate, KEYS, NOW)] == [False, True]
+    assert [isinstance(each, Weighed) for each in weigh(given, PROJECT, a_gate(), KEYS, NOW)] == [True, False]
 
 
 def test_a_gate_counts_until_it_expires_and_for_less_than_it_promises() -> None:
@@ -163,7 +212,10 @@ def test_the_policy_and_the_class_come_before_the_gate() -> None:
 # --- scores, a batch at once -----------------------------------------------------------------------------------------
 
 NAMES = tuple(f"c{place}" for place in range(6))
-SIX = replace(PROJECT, taxonomy=Taxonomy(version=1, classes=tuple(ClassDefinition(name=each) for each in NAMES)))
+SIX = replace(
+    text_project("mail", policy=POLICY, embedding="near"),
+    taxonomy=Taxonomy(version=1, classes=tuple(ClassDefinition(name=each) for each in NAMES)),
+)
 
 
 def as_predictions(table: Predictions) -> list[Prediction]:
@@ -189,7 +241,7 @@ def scores_of(weighed: Sequence[Weighed | Unweighed]) -> list[float | None]:
 def test_a_batch_is_scored_as_the_scorer_scores_through_the_wire_and_row_by_row() -> None:
     table, _ = stream(300, 7)
     scorer = a_scorer(seed=3)
-    gate = gates.decode_gate(gates.encode_gate(a_gate(scorer=scorer, class_count=6)))
+    gate = gates.decode_gate(gates.encode_gate(a_gate(scorer=scorer, class_count=6, binding=binding_of(SIX))))
     arrived = [predictions.decode(predictions.encode(each)) for each in as_predictions(table)]
     together = weigh(arrived, SIX, gate, KEYS, NOW)
     assert scores_of(together) == scorer.score(table).tolist()
@@ -199,7 +251,7 @@ def test_a_batch_is_scored_as_the_scorer_scores_through_the_wire_and_row_by_row(
 def test_what_cannot_be_scored_goes_to_people_and_spoils_no_other_row() -> None:
     table, _ = stream(20, 8)
     arrived = as_predictions(table)
-    gate = a_gate(scorer=a_scorer(), class_count=6)
+    gate = a_gate(scorer=a_scorer(), class_count=6, binding=binding_of(SIX))
     whole = weigh(arrived, SIX, gate, KEYS, NOW)
     arrived[3] = replace(arrived[3], embedding=())
     arrived[5] = replace(arrived[5], embedding=(*arrived[5].embedding[:-1], math.nan))

@@ -162,6 +162,7 @@ def test_a_project_survives(kind, encoder, policy) -> None:
         source=SourceMapping(payload="body.text", record_id="id", event_at="ts", attributes={"lang": "l"}),
         instructions="look",
         description="words",
+        bound_since=1,
     )
     assert projects.decode(projects.encode(project)) == project
     asked = ReviewPolicy(votes={Purpose.TRAIN: 2, Purpose.RULE: 3}, max_votes=7, sure=0.98)

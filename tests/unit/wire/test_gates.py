@@ -48,6 +48,7 @@ WHOLE = Gate(
     first_gate=11,
     earlier=(Confirmed(7, MOMENT), Confirmed(9, None)),
     embedding_length=16,
+    binding="3f",
 )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from streamlabel.core.control import Release, ReleaseState
 from streamlabel.core.project import CertifiedPolicy, Project
@@ -18,6 +18,8 @@ class TableProjects:
 
     projects: CompactedTable[Project]
     releases: CompactedTable[Release]
+    # Versions that were looked for in vain: of projects that were deleted and made anew.
+    _missed: dict[str, int] = field(default_factory=dict)
 
     def all(self) -> Sequence[Project]:
         """All of them, in no order."""
@@ -27,6 +29,18 @@ class TableProjects:
         """Whether the project asks for certificates."""
         project = self.projects.get(project_key(name))
         return project is not None and isinstance(project.policy, CertifiedPolicy)
+
+    async def know(self, versions: Mapping[str, int]) -> None:
+        """Reads the table to its end where it lacks one of these versions: others may have heard of it first."""
+        lacking = {name: version for name, version in versions.items() if self._lacks(name, version)}
+        if lacking:
+            await self.projects.refresh()
+            self._missed.update({name: version for name, version in lacking.items() if self._lacks(name, version)})
+
+    def _lacks(self, name: str, version: int) -> bool:
+        project = self.projects.get(project_key(name))
+        known = 0 if project is None else project.version
+        return version > max(known, self._missed.get(name, 0))
 
     def live_version(self, project: Project) -> int | None:
         """The version that was released last to serve the project's model."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from streamlabel.core.identity import RecordKey
 from streamlabel.errors import InvalidMessageError
@@ -58,6 +58,18 @@ LABELS_READING = Reading(
 )
 
 
+class KnownProjects(Protocol):
+    """The projects, as far as they are read."""
+
+    def is_certified(self, name: str) -> bool:
+        """Whether the project asks for certificates."""
+        ...
+
+    async def know(self, versions: Mapping[str, int]) -> None:
+        """Returns once these versions of projects are known, or there are none of these numbers; raises TransientError."""
+        ...
+
+
 async def stored_partitions(database: Database, topic: str) -> Sequence[int]:
     """The partitions of the topic of which anything was ever applied."""
     return [row["partition_no"] for row in await database.fetch(_PARTITIONS, topic)]
@@ -73,7 +85,7 @@ class TopicSink:
         topic: str,
         database: Database,
         learner: Listener,
-        is_certified: Callable[[str], bool],
+        projects: KnownProjects,
         group: str,
         on_applied: Callable[[int, int], None],
     ) -> None:
@@ -81,7 +93,7 @@ class TopicSink:
         self._topic = topic
         self._database = database
         self._learner = learner
-        self._is_certified = is_certified
+        self._projects = projects
         self._group = group
         self._on_applied = on_applied
 
@@ -104,6 +116,7 @@ class TopicSink:
             except InvalidMessageError as error:
                 log.warning("message set aside: %s", error, extra={"topic": message.topic, "offset": message.offset})
                 letters.append(dead_letter(message, error, stage="learning", group=self._group))
+        await self._projects.know({self._reading.key_of(noun).project: noun.project_version for noun, _ in found})
         receipt = Receipt(
             topic=self._topic,
             partition=partition,
@@ -118,7 +131,7 @@ class TopicSink:
         self._on_applied(partition, batch[-1].timestamp_ms)
 
     def _is_ours(self, key: bytes) -> bool:
-        return self._is_certified(key.partition(b"/")[0].decode(errors="replace"))
+        return self._projects.is_certified(key.partition(b"/")[0].decode(errors="replace"))
 
     def _read(self, message: Message) -> Any:
         noun = self._reading.decode(message.value)

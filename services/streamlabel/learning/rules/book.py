@@ -78,7 +78,7 @@ class Book:
         self.answered = self.calibrated = 0
         self.ticked_ms = self.looked_at_ms = 0
         # How many numbers an embedding has: as most of the first records have it. A model version does not change its shape.
-        self.dimensions: int | None = None
+        self.dimensions: int | None = 0 if subject.embeds is False else None
         self.early = EarlyWords(limits.waiting)
         self.course = Course()
         self._steps: list[Step] = []
@@ -147,11 +147,7 @@ class Book:
 
     def can_use(self, prediction: Prediction) -> bool:
         """Whether the prediction is one of the subject, and one that its gate can speak of."""
-        subject = self.subject
-        return (prediction.model_name, prediction.model_version) == (
-            subject.model_name,
-            subject.model_version,
-        ) and is_scorable(prediction, self._places, self.dimensions)
+        return self.subject.is_of(prediction) and is_scorable(prediction, self._places, self.dimensions)
 
     def is_due_to_tick(self, now_ms: int) -> bool:
         """Whether time must go by: soon where somebody is waited for."""

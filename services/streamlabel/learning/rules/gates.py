@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from streamlabel.core.binding import binding_digest
 from streamlabel.core.control import Confirmed, Gate, GateState, Suspects
 from streamlabel.gate.published import PublishedGate
 from streamlabel.learning.rules.standing import Standing
@@ -55,6 +56,7 @@ def published_gate(
         taxonomy_version=subject.taxonomy_version,
         class_count=len(subject.class_names),
         embedding_length=standing.embedding_length,
+        binding=binding_digest(subject.binding),
         coin_key_id=coin_key_id,
         epoch=standing.epoch,
         reason=standing.reason,

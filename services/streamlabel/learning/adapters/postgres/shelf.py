@@ -34,7 +34,7 @@ _HOLD_TERM = "SELECT holder = $1 AS held FROM term FOR UPDATE"
 _OPEN_BOOKS = """
 SELECT
     book_no, project, model_name, model_version, taxonomy_version, class_names, alpha, delta, double_blind_share,
-    snapshot, snapshot_seq, first_gate, confirmed_until, suspects
+    binding, snapshot, snapshot_seq, first_gate, confirmed_until, suspects
 FROM book WHERE ended_at IS NULL ORDER BY book_no
 """
 _ENDED_BOOKS = """
@@ -43,8 +43,9 @@ FROM book WHERE ended_at IS NOT NULL AND first_gate IS NOT NULL ORDER BY book_no
 """
 _JOURNAL = "SELECT entry FROM journal WHERE book_no = $1 AND seq > $2 ORDER BY seq"
 _BEGIN_BOOK = """
-INSERT INTO book (project, model_name, model_version, taxonomy_version, class_names, alpha, delta, double_blind_share)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO book
+    (project, model_name, model_version, taxonomy_version, class_names, alpha, delta, double_blind_share, binding)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 _VOUCH = """
 UPDATE book SET first_gate = $2, confirmed_until = $3, suspects = $4 WHERE project = $1 AND ended_at IS NULL
@@ -269,6 +270,7 @@ def _columns(subject: Subject) -> tuple[Any, ...]:
         subject.alpha,
         subject.delta,
         subject.double_blind_share,
+        subject.binding,
     )
 
 
@@ -282,6 +284,7 @@ def _subject(row: asyncpg.Record) -> Subject:
         alpha=row["alpha"],
         delta=row["delta"],
         double_blind_share=row["double_blind_share"],
+        binding=row["binding"],
     )
 
 
