@@ -164,6 +164,9 @@ class PaperDesk:
                 )
         return await context.abort(grpc.StatusCode.NOT_FOUND, "no such answer of yours")
 
+    async def GetAnnotatorStats(self, request: Any, context: Any) -> Any:
+        return review_service_pb2.GetAnnotatorStatsResponse()
+
     async def GetQueueStats(self, request: Any, context: Any) -> Any:
         answer = review_service_pb2.GetQueueStatsResponse()
         for name in self.projects:

@@ -19,6 +19,7 @@ from streamlabel.review.adapters.postgres.answers import PostgresAnswers
 from streamlabel.review.adapters.postgres.bell import PostgresBell
 from streamlabel.review.adapters.postgres.board import PostgresBoard
 from streamlabel.review.adapters.postgres.crowds import PostgresCrowds
+from streamlabel.review.adapters.postgres.figures import PostgresFigures
 from streamlabel.review.adapters.postgres.intake import Intake, TaskIntake
 from streamlabel.review.adapters.postgres.leases import PostgresLeases
 from streamlabel.review.adapters.postgres.outbox import PostgresOutbox
@@ -210,6 +211,7 @@ async def review_queue(
         past_answers=PostgresPastAnswers(database),
         bell=bell,
         board=board,
+        figures=PostgresFigures(database, clock=SystemClock(), max_age_s=0.0),
         crowds=crowds,
         observer=tally,
         seal=TokenSeal(await seal_key(database)),

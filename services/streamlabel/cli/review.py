@@ -1,31 +1,37 @@
-"""`streamlabel review stats`: how much waits for people."""
+"""`streamlabel review`: how much waits for people, and how they are doing."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from streamlabel.cli.connection import DataDirOption, connect, run
 from streamlabel.client.retry import Patience
 from streamlabel.client.review import CallRefusedError, ReviewClient
-from streamlabel.core.desk import QueueStats
+from streamlabel.core.desk import AnnotatorStats, QueueStats
 from streamlabel.errors import TransientError
 
 _GIVE_UP_S = 5.0
+_DAY_S = 86_400
 _OTHER_REVIEW = (
     "`streamlabel status` tells of the stack here, STREAMLABEL_CLI_REVIEW_ADDRESS names another review service"
 )
+Told = TypeVar("Told")
 
 
 def register(app: typer.Typer) -> None:
     """Adds `review` to the command line."""
     review = typer.Typer(help="The tasks that wait for people.", no_args_is_help=True)
     review.command("stats")(stats)
+    review.command("people")(people)
     app.add_typer(review, name="review")
 
 
@@ -45,7 +51,7 @@ def stats(
       streamlabel review stats --project digits --json
     """
     address = connect(data_dir).review_address
-    queues = run(_ask(address, project))
+    queues = run(_ask(address, project, lambda client: client.stats(project)))
     now = datetime.now(tz=UTC)
     if as_json:
         for queue in queues:
@@ -68,10 +74,57 @@ def stats(
     Console().print(table if queues else "no project has been applied yet: streamlabel project apply FILE")
 
 
-async def _ask(address: str, project: str) -> list[QueueStats]:
+def people(
+    project: Annotated[str, typer.Option("--project", "-p", help="The project.", show_default=False)],
+    days: Annotated[float, typer.Option("--days", min=0.001, max=90, help="Only answers of so many days past.")] = 7,
+    data_dir: DataDirOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a person, one a line.")] = False,
+) -> None:
+    """What each person has answered, how fast, and how well.
+
+    Shared are answers to tasks that have a label and that others answered too; agreed is the share of these that were for the class of
+    the label. Skill is how likely the person is to be right about a task as they come: it is known after 20 shared answers.
+
+    Examples:
+
+      streamlabel review people --project digits
+
+      streamlabel review people --project digits --days 1 --json
+    """
+    address = connect(data_dir).review_address
+    found = run(_ask(address, project, lambda client: client.annotators(project, within_s=days * _DAY_S)))
+    if as_json:
+        for person in found:
+            typer.echo(orjson.dumps({**dataclasses.asdict(person), "agreement": _agreement(person)}).decode())
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("person")
+    for heading in ("answers", "shared", "agreed", "skill", "seconds each"):
+        table.add_column(heading, justify="right")
+    for person in found:
+        table.add_row(
+            escape(person.annotator),
+            f"{person.answers:,}",
+            f"{person.shared_votes:,}",
+            _percent(_agreement(person)),
+            _percent(person.skill),
+            "–" if person.median_s is None else f"{person.median_s:,.1f}",
+        )
+    Console().print(table if found else f"nobody has answered anything in {project} lately")
+
+
+def _agreement(person: AnnotatorStats) -> float | None:
+    return person.agreeing_votes / person.shared_votes if person.shared_votes else None
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
+
+
+async def _ask(address: str, project: str, question: Callable[[ReviewClient], Awaitable[Told]]) -> Told:
     async with ReviewClient(address, timeout_s=_GIVE_UP_S, patience=Patience(give_up_s=_GIVE_UP_S)) as client:
         try:
-            return await client.stats(project)
+            return await question(client)
         except TransientError as error:
             raise TransientError(f"review at {error}; {_OTHER_REVIEW}") from error
         except CallRefusedError as error:

@@ -16,7 +16,14 @@ from streamlabel.client.channel import open_channel
 from streamlabel.client.retry import Patience, asked_delay_s, is_passing, told
 from streamlabel.client.review_work import WorkSession
 from streamlabel.client.token import bearer
-from streamlabel.core.desk import AnnotationResult, ExtendedLeases, LeasedTask, QueueStats, UndoneAnnotation
+from streamlabel.core.desk import (
+    AnnotationResult,
+    AnnotatorStats,
+    ExtendedLeases,
+    LeasedTask,
+    QueueStats,
+    UndoneAnnotation,
+)
 from streamlabel.core.project import Project
 from streamlabel.core.review import Annotation
 from streamlabel.errors import StreamlabelError, TransientError
@@ -139,6 +146,12 @@ class ReviewClient:
         """The queue of one project, or of each."""
         response = await self._call("GetQueueStats", review_service_pb2.GetQueueStatsRequest(project=project))
         return [desk.queue_from_message(message) for message in response.queues]
+
+    async def annotators(self, project: str, *, within_s: float = 0.0) -> list[AnnotatorStats]:
+        """The people of a project, by name, and what they did in the last `within_s` (at most 90 days; 0: a week)."""
+        request = review_service_pb2.GetAnnotatorStatsRequest(project=project, within_s=round(within_s))
+        response = await self._call("GetAnnotatorStats", request)
+        return [desk.annotator_from_message(message) for message in response.annotators]
 
     async def _call(self, method: str, request: Any, *, wait_s: float = 0.0) -> Any:
         """Call until there is an answer."""

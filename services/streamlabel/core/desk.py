@@ -104,3 +104,20 @@ class QueueStats:
     oldest_at: datetime | None = None
     answers_per_minute: float = 0.0
     escalated_tasks: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotatorStats:
+    """How much one person has answered lately, how fast, and how well.
+
+    `answers` were accepted and not taken back. Of them `shared_votes` were one of two or more on a task that has its label now, and
+    `agreeing_votes` of these for the label's class. `skill` is how likely the person is to be right about a task as they come, None
+    while votes tell too little of it; half of the answers took less than `median_s`, None where no client measured it.
+    """
+
+    annotator: str
+    answers: int
+    shared_votes: int = 0
+    agreeing_votes: int = 0
+    skill: float | None = None
+    median_s: float | None = None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from streamlabel.core.desk import (
     AnnotationResult,
     AnnotationStatus,
+    AnnotatorStats,
     ExtendedLeases,
     LeasedTask,
     QueueStats,
@@ -25,6 +26,7 @@ from streamlabel.review.ports import (
     Bell,
     Claim,
     Crowds,
+    Figures,
     Finding,
     Leases,
     Observer,
@@ -43,6 +45,8 @@ from streamlabel.review.rules.undoing import Undoability, undoability
 
 MAX_ANNOTATOR_CHARACTERS = 128
 MAX_ANNOTATION_ID_CHARACTERS = 64
+_WEEK_S = 7 * 86_400.0
+MAX_FIGURES_S = 90 * 86_400.0
 # A task changes under a submit only when two people race for it: a few looks settle any of that.
 _MAX_LOOKS = 8
 
@@ -76,6 +80,7 @@ class ReviewDesk:
         past_answers: PastAnswers,
         bell: Bell,
         board: QueueBoard,
+        figures: Figures,
         observer: Observer,
         seal: TokenSeal,
         limits: DeskLimits,
@@ -87,6 +92,7 @@ class ReviewDesk:
         self._past_answers = past_answers
         self._bell = bell
         self._board = board
+        self._figures = figures
         self._observer = observer
         self._seal = seal
         self._limits = limits
@@ -100,6 +106,15 @@ class ReviewDesk:
         names = self._wanted(project)
         found = {queue.project: queue for queue in await self._board.queues()}
         return [found.get(name) or QueueStats(project=name) for name in names]
+
+    async def annotators(self, project: str, within_s: float = 0.0) -> Sequence[AnnotatorStats]:
+        """The people of a project, by name, and what they did in the last `within_s` (0: a week)."""
+        _check_range("within_s", within_s, 0, MAX_FIGURES_S)
+        known = self._projects.get(project)
+        if known is None:
+            raise RefusedError(Refusal.NOT_FOUND, "project", f"there is no project {project[:80]!r}")
+        found, crowd = await self._figures.of(project, within_s or _WEEK_S), self._crowds.of(known)
+        return [replace(each, skill=crowd.skill(each.annotator)) for each in found] if crowd else found
 
     async def lease(
         self, annotator: str, *, project: str = "", max_tasks: int = 1, wait_s: float = 0.0

@@ -14,6 +14,7 @@ from streamlabel.core.decision import Purpose
 from streamlabel.core.desk import (
     AnnotationResult,
     AnnotationStatus,
+    AnnotatorStats,
     ExtendedLeases,
     LeasedTask,
     QueueStats,
@@ -90,6 +91,10 @@ class Noticeboard(Protocol):
 
     async def stats(self, project: str = "") -> Sequence[QueueStats]:
         """The queue of one project, or of each; a second or so old."""
+        ...
+
+    async def annotators(self, project: str, within_s: float = 0.0) -> Sequence[AnnotatorStats]:
+        """The people of a project, by name, and what they did in the last `within_s` (0: a week); some seconds old."""
         ...
 
 
@@ -231,6 +236,14 @@ class QueueBoard(Protocol):
 
     async def queues(self) -> Sequence[QueueStats]:
         """One entry per project that ever had a task."""
+        ...
+
+
+class Figures(Protocol):
+    """What people did."""
+
+    async def of(self, project: str, within_s: float) -> Sequence[AnnotatorStats]:
+        """Everybody who has answered within the last `within_s`, by name; of skill it knows nothing."""
         ...
 
 

@@ -23,6 +23,7 @@ from streamlabel.review.adapters.postgres.bell import PostgresBell
 from streamlabel.review.adapters.postgres.board import PostgresBoard
 from streamlabel.review.adapters.postgres.crowd_upkeep import CrowdFitter, CrowdReader
 from streamlabel.review.adapters.postgres.crowds import PostgresCrowds
+from streamlabel.review.adapters.postgres.figures import PostgresFigures
 from streamlabel.review.adapters.postgres.intake import Intake, TaskIntake
 from streamlabel.review.adapters.postgres.leases import PostgresLeases
 from streamlabel.review.adapters.postgres.outbox import PostgresOutbox
@@ -59,6 +60,7 @@ log = logging.getLogger(__name__)
 
 _PAGE = "streamlabel.review.adapters.web"
 _RETRY = Backoff(base_s=0.1, cap_s=5.0)
+_FIGURES_AGE_S = 5.0
 
 # A gRPC client that sets nothing takes 4 MiB: what it cannot receive would stay leased for nobody.
 _HANDED_BYTES = 3 * 1024 * 1024
@@ -146,6 +148,7 @@ async def _open_desk(
         past_answers=PostgresPastAnswers(database),
         bell=bell,
         board=board,
+        figures=PostgresFigures(database, clock=process.clock, max_age_s=_FIGURES_AGE_S),
         crowds=_know_people(process, settings, database, projects),
         observer=DeskMetrics(process.metrics),
         seal=TokenSeal(await seal_key(database)),

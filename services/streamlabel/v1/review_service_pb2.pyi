@@ -281,3 +281,33 @@ class QueueStats(_message.Message):
     begun_tasks: int
     escalated_tasks: int
     def __init__(self, project: _Optional[str] = ..., open_tasks: _Optional[int] = ..., leased_tasks: _Optional[int] = ..., answered_tasks: _Optional[int] = ..., oldest_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., answers_per_minute: _Optional[float] = ..., begun_tasks: _Optional[int] = ..., escalated_tasks: _Optional[int] = ...) -> None: ...
+
+class GetAnnotatorStatsRequest(_message.Message):
+    __slots__ = ("project", "within_s")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_S_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    within_s: int
+    def __init__(self, project: _Optional[str] = ..., within_s: _Optional[int] = ...) -> None: ...
+
+class GetAnnotatorStatsResponse(_message.Message):
+    __slots__ = ("annotators",)
+    ANNOTATORS_FIELD_NUMBER: _ClassVar[int]
+    annotators: _containers.RepeatedCompositeFieldContainer[AnnotatorStats]
+    def __init__(self, annotators: _Optional[_Iterable[_Union[AnnotatorStats, _Mapping]]] = ...) -> None: ...
+
+class AnnotatorStats(_message.Message):
+    __slots__ = ("annotator", "answers", "shared_votes", "agreeing_votes", "skill", "median_s")
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    SHARED_VOTES_FIELD_NUMBER: _ClassVar[int]
+    AGREEING_VOTES_FIELD_NUMBER: _ClassVar[int]
+    SKILL_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_S_FIELD_NUMBER: _ClassVar[int]
+    annotator: str
+    answers: int
+    shared_votes: int
+    agreeing_votes: int
+    skill: float
+    median_s: float
+    def __init__(self, annotator: _Optional[str] = ..., answers: _Optional[int] = ..., shared_votes: _Optional[int] = ..., agreeing_votes: _Optional[int] = ..., skill: _Optional[float] = ..., median_s: _Optional[float] = ...) -> None: ...

@@ -94,6 +94,11 @@ class ReviewServiceStub:
                 request_serializer=streamlabel_dot_v1_dot_review__service__pb2.GetQueueStatsRequest.SerializeToString,
                 response_deserializer=streamlabel_dot_v1_dot_review__service__pb2.GetQueueStatsResponse.FromString,
                 _registered_method=True)
+        self.GetAnnotatorStats = channel.unary_unary(
+                '/streamlabel.v1.ReviewService/GetAnnotatorStats',
+                request_serializer=streamlabel_dot_v1_dot_review__service__pb2.GetAnnotatorStatsRequest.SerializeToString,
+                response_deserializer=streamlabel_dot_v1_dot_review__service__pb2.GetAnnotatorStatsResponse.FromString,
+                _registered_method=True)
 
 
 class ReviewServiceServicer:
@@ -183,6 +188,13 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetAnnotatorStats(self, request, context):
+        """How much each person of a project has answered lately, how fast, and how well.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReviewServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -245,6 +257,11 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.GetQueueStats,
                     request_deserializer=streamlabel_dot_v1_dot_review__service__pb2.GetQueueStatsRequest.FromString,
                     response_serializer=streamlabel_dot_v1_dot_review__service__pb2.GetQueueStatsResponse.SerializeToString,
+            ),
+            'GetAnnotatorStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAnnotatorStats,
+                    request_deserializer=streamlabel_dot_v1_dot_review__service__pb2.GetAnnotatorStatsRequest.FromString,
+                    response_serializer=streamlabel_dot_v1_dot_review__service__pb2.GetAnnotatorStatsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -571,6 +588,33 @@ class ReviewService:
             '/streamlabel.v1.ReviewService/GetQueueStats',
             streamlabel_dot_v1_dot_review__service__pb2.GetQueueStatsRequest.SerializeToString,
             streamlabel_dot_v1_dot_review__service__pb2.GetQueueStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAnnotatorStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/streamlabel.v1.ReviewService/GetAnnotatorStats',
+            streamlabel_dot_v1_dot_review__service__pb2.GetAnnotatorStatsRequest.SerializeToString,
+            streamlabel_dot_v1_dot_review__service__pb2.GetAnnotatorStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from streamlabel.core.desk import (
     AnnotationResult,
     AnnotationStatus,
+    AnnotatorStats,
     ExtendedLeases,
     LeasedTask,
     QueueStats,
@@ -140,4 +141,28 @@ def queue_from_message(message: review_service_pb2.QueueStats) -> QueueStats:
         answered_tasks=message.answered_tasks,
         oldest_at=from_timestamp(message.oldest_at) if message.HasField("oldest_at") else None,
         answers_per_minute=message.answers_per_minute,
+    )
+
+
+def annotator_to_message(stats: AnnotatorStats) -> review_service_pb2.AnnotatorStats:
+    """A person's figures on the wire."""
+    return review_service_pb2.AnnotatorStats(
+        annotator=stats.annotator,
+        answers=stats.answers,
+        shared_votes=stats.shared_votes,
+        agreeing_votes=stats.agreeing_votes,
+        skill=stats.skill,
+        median_s=stats.median_s,
+    )
+
+
+def annotator_from_message(message: review_service_pb2.AnnotatorStats) -> AnnotatorStats:
+    """A person's figures."""
+    return AnnotatorStats(
+        annotator=message.annotator,
+        answers=message.answers,
+        shared_votes=message.shared_votes,
+        agreeing_votes=message.agreeing_votes,
+        skill=message.skill if message.HasField("skill") else None,
+        median_s=message.median_s if message.HasField("median_s") else None,
     )

@@ -1,4 +1,4 @@
-"""`streamlabel review stats` against a desk that serves, and against none."""
+"""`streamlabel review stats` and `people` against a desk that serves, and against none."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ from support.review_server import served
 pytestmark = pytest.mark.integration
 
 
-async def stats(address: str, *arguments: str) -> Ran:
+async def review(address: str, *arguments: str) -> Ran:
     environ = {"STREAMLABEL_CLI_REVIEW_ADDRESS": address}
-    return await asyncio.to_thread(streamlabel, "review", "stats", *arguments, environ=environ)
+    return await asyncio.to_thread(streamlabel, "review", *arguments, environ=environ)
+
+
+async def stats(address: str, *arguments: str) -> Ran:
+    return await review(address, "stats", *arguments)
 
 
 async def test_it_tells_of_every_queue(postgres_database: str) -> None:
@@ -40,6 +44,49 @@ async def test_it_tells_of_every_queue(postgres_database: str) -> None:
         assert (row["open_tasks"], row["begun_tasks"], row["leased_tasks"], row["answered_tasks"]) == (3, 1, 1, 1)
         assert 0 <= row["oldest_s"] < 60
         unknown = await stats(address, "--project", "nix")
+        assert unknown.code == 2
+        assert "there is no project 'nix'" in unknown.err
+
+
+async def test_it_tells_how_people_are_doing(postgres_database: str) -> None:
+    async with review_queue(postgres_database) as queue, served(queue) as address:
+        nobody = await review(address, "people", "--project", "mail")
+        assert (nobody.code, "nobody has answered" in nobody.out) == (0, True)
+        await queue.feed(*(task(f"{i}", needed_votes=3) for i in range(20)))
+        for name in ("ann", "bob", "cat [bold]"):
+            for number in range(20):
+                [leased] = await queue.desk.lease(name)
+                record_id = leased.task.key.record_id
+                said = "ham" if name == "bob" and int(record_id) < 5 else "spam"
+                vote = Annotation(
+                    annotation_id=f"{number}",
+                    lease_token=leased.lease.lease_token,
+                    class_name=said,
+                    think_time_ms=1500 + number,
+                )
+                await queue.desk.submit(name, [vote])
+        await queue.feed(task("alone"))
+        [leased] = await queue.desk.lease("ann")
+        single = Annotation(annotation_id="s", lease_token=leased.lease.lease_token, class_name="ham", think_time_ms=9)
+        await queue.desk.submit("ann", [single])
+        undone = await queue.desk.undo("ann", "s")
+        again = Annotation(annotation_id="t", lease_token=undone.leased.lease.lease_token, class_name="spam")
+        await queue.desk.submit("ann", [again])
+        shown = await review(address, "people", "--project", "mail")
+        heading, ann, bob, cat = shown.out.splitlines()
+        assert heading.split() == ["person", "answers", "shared", "agreed", "skill", "seconds", "each"]
+        assert ann.split() == ["ann", "21", "20", "100.0%", "–", "1.5"]
+        assert bob.split() == ["bob", "20", "20", "75.0%", "–", "1.5"]
+        assert cat.startswith("cat [bold]")
+
+        mail = queue.projects.by_name["mail"]
+        assert await queue.crowds.refit(mail)
+        await queue.crowds.refresh()
+        lines = (await review(address, "people", "--project", "mail", "--json", "--days", "1")).out.splitlines()
+        people = {row["annotator"]: row for row in map(json.loads, lines)}
+        assert (people["bob"]["agreement"], people["bob"]["agreeing_votes"]) == (0.75, 15)
+        assert people["bob"]["skill"] < 0.85 < people["ann"]["skill"]
+        unknown = await review(address, "people", "--project", "nix")
         assert unknown.code == 2
         assert "there is no project 'nix'" in unknown.err
 

@@ -13,12 +13,12 @@ import pytest
 
 from streamlabel.consensus.crowd import Crowd
 from streamlabel.core.decision import Purpose
-from streamlabel.core.desk import AnnotationStatus, QueueStats
+from streamlabel.core.desk import AnnotationStatus, AnnotatorStats, QueueStats
 from streamlabel.core.project import Project
 from streamlabel.core.review import Annotation
 from streamlabel.errors import TransientError
 from streamlabel.review.handler import DeskLimits, ReviewDesk
-from streamlabel.review.ports import Claim, Finding, Question, Settlement
+from streamlabel.review.ports import Claim, Finding, Question, Refusal, RefusedError, Settlement
 from streamlabel.review.rules.answers import Lineage, Standing, TaskState
 from streamlabel.review.rules.tokens import Grant, TokenSeal
 from support.nouns import text_project
@@ -129,6 +129,11 @@ class Strangers:
         return None
 
 
+class NoFigures:
+    async def of(self, project: str, within_s: float) -> Sequence[AnnotatorStats]:
+        return [AnnotatorStats(annotator="ann", answers=round(within_s))]
+
+
 class NoBoard:
     async def queues(self) -> Sequence[QueueStats]:
         return [QueueStats(project="mail", open_tasks=3), QueueStats(project="gone", open_tasks=1)]
@@ -151,6 +156,7 @@ class Room:
             past_answers=None,  # type: ignore[arg-type]
             bell=self.bell,
             board=NoBoard(),
+            figures=NoFigures(),
             observer=self.tally,
             seal=SEAL,
             limits=DeskLimits(**limits),
@@ -310,3 +316,17 @@ async def test_the_board_shows_existing_projects_only() -> None:
     room = Room()
     assert await room.desk().stats() == [QueueStats(project="mail", open_tasks=3), QueueStats(project="news")]
     assert await room.desk().stats("news") == [QueueStats(project="news")]
+
+
+async def test_figures_are_of_a_week_where_nothing_else_is_said() -> None:
+    desk = Room().desk()
+    assert [each.answers for each in await desk.annotators("mail")] == [7 * 86_400]
+    assert [each.answers for each in await desk.annotators("mail", 60)] == [60]
+    for project, within_s, refusal in (
+        ("", 0, Refusal.NOT_FOUND),
+        ("nix", 0, Refusal.NOT_FOUND),
+        ("mail", 91 * 86_400, Refusal.INVALID_ARGUMENT),
+    ):
+        with pytest.raises(RefusedError) as refused:
+            await desk.annotators(project, within_s)
+        assert refused.value.refusal is refusal

@@ -107,6 +107,17 @@ class ReviewServicer(review_service_pb2_grpc.ReviewServiceServicer):
 
         return await answer_or_abort(context, stats())
 
+    async def GetAnnotatorStats(  # noqa: N802
+        self, request: review_service_pb2.GetAnnotatorStatsRequest, context: grpc.aio.ServicerContext
+    ) -> review_service_pb2.GetAnnotatorStatsResponse:
+        """The people of a project."""
+
+        async def people() -> review_service_pb2.GetAnnotatorStatsResponse:
+            found = await self._desk.annotators(request.project, request.within_s)
+            return review_service_pb2.GetAnnotatorStatsResponse(annotators=map(wire_desk.annotator_to_message, found))
+
+        return await answer_or_abort(context, people())
+
 
 def _annotations(messages: Sequence[review_pb2.Annotation]) -> list[Annotation]:
     found = []

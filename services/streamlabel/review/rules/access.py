@@ -62,6 +62,7 @@ RPCS: Mapping[str, Rule] = {
     _DESK + "GetTask": _desk(EVERYBODY),
     _DESK + "GetTask" + UNNAMED: _desk(OVERSIGHT),
     _DESK + "ListTasks": _desk(OVERSIGHT),
+    _DESK + "GetAnnotatorStats": _desk(OVERSIGHT),
     _ACCESS + "WhoAmI": Rule(roles=EVERYBODY, while_paused=True, opens=True),
     # These stay shut in mode `open`: a token that anybody could make there would still open the door once it asks for tokens.
     _ACCESS + "PutAnnotator": _office(),
