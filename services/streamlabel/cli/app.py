@@ -36,6 +36,8 @@ COMMANDS = {
     "model": ("model",),
     "records": ("records",),
     "review": ("review", "services"),
+    "annotators": ("annotators",),
+    "audit": ("audit",),
     "labels": ("labels",),
     "dead-letters": ("dead_letters",),
     "gate": ("gate",),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from streamlabel.runtime.settings import GrpcSettings
 from streamlabel.wire.topics import DAY_MS, TopicPlan
@@ -33,6 +33,8 @@ class CliSettings(GrpcSettings):
     cli_review_url: str = Field(
         "http://127.0.0.1:8082/", min_length=1, description="Address of the review page, as a browser reaches it"
     )
+    token: SecretStr | None = Field(None, description="Token that says to review who calls")
+    token_file: Path | None = Field(None, description="File with that token, where it is not set itself")
     cli_triton_address: str = Field(
         "",
         description="host:port of Triton's gRPC, where `project apply` asks for the project's model; empty: it does not",

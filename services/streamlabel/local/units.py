@@ -37,7 +37,14 @@ _SERVES_GRPC = ("ingest", "review")
 _SERVICE_GRACE_S = 30.0
 _PROBE_TIMEOUT_S = 1.0
 # Keys of the command line and the test suite: no service knows them.
-_FOREIGN = ("STREAMLABEL_CLI_", "STREAMLABEL_TOPICS_", "STREAMLABEL_TEST_", CACHE_DIR_KEY, DATA_DIR_KEY)
+_FOREIGN = (
+    "STREAMLABEL_CLI_",
+    "STREAMLABEL_TOPICS_",
+    "STREAMLABEL_TEST_",
+    "STREAMLABEL_TOKEN",
+    CACHE_DIR_KEY,
+    DATA_DIR_KEY,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ PREFIX = "STREAMLABEL_"
 SERVICES = ("ingest", "inference", "routing", "review", "learning")
 # Not services, but their keys live under the same prefix: what some services share, the command line, the embedded stack
 # and the test suite.
-NEIGHBOURS = ("coin_", "cli_", "topics_", "data_dir", "cache_dir", "local_", "test_")
+NEIGHBOURS = ("coin_", "cli_", "topics_", "data_dir", "cache_dir", "local_", "test_", "token")
 
 MIB = 1024 * 1024
 
