@@ -15,8 +15,11 @@ Singles = npt.NDArray[np.float32]
 
 # Whoever has given fewer votes on tasks that others answered too is not known.
 KNOWN_VOTES = 20
-# Cells of all confusion matrices of a fit: 200 people among 150 classes, 45,000 people among ten. The least active beyond are unknown.
-MOST_CELLS = 4_500_000
+# Cells of all confusion matrices of a fit: 66 people among 150 classes, 15,000 among ten. The least active beyond are unknown.
+MOST_CELLS = 1_500_000
+# So many of the latest votes tell what people are like now; fewer where each is a row of many classes: 16,666 where there are 150.
+_MOST_VOTES = 50_000
+_MOST_VOTE_CELLS = 2_500_000
 _MOST_ROUNDS = 50
 _TOLERANCE = 1e-4
 _TINY = 1e-10
@@ -79,6 +82,11 @@ class Crowd:
     def knows(self, annotator: str) -> bool:
         """Whether somebody has given votes enough."""
         return annotator in self._places
+
+
+def most_votes(classes: int) -> int:
+    """How many of the latest votes a fit takes into account; with the most people it takes 110 MB and some seconds then."""
+    return min(_MOST_VOTES, _MOST_VOTE_CELLS // classes)
 
 
 def is_refit_due(new_votes: int, votes_before: int) -> bool:

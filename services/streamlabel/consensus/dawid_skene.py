@@ -152,15 +152,16 @@ def _model(transposed: csr_matrix, posteriors: Floats, ballots: Ballots, prior: 
     people, classes = ballots.annotator_count, ballots.class_count
     given = np.asarray(transposed @ posteriors).reshape(people, classes, classes)  # [annotators, answers, true classes]
     # A hair of a vote for what never happened: nothing is impossible, and of a class that nobody was of a person knows nothing.
-    counts = np.clip(np.swapaxes(given, 1, 2) + prior, _TINY, None)
-    return CrowdModel(
-        prevalence=posteriors.mean(axis=0) if len(posteriors) else np.full(classes, 1 / classes),
-        confusion=counts / counts.sum(axis=2, keepdims=True),
-    )
+    confusion = np.swapaxes(given, 1, 2) + prior
+    np.clip(confusion, _TINY, None, out=confusion)  # In place: the matrices of many people among many classes are large.
+    confusion /= confusion.sum(axis=2, keepdims=True)
+    prevalence = posteriors.mean(axis=0) if len(posteriors) else np.full(classes, 1 / classes)
+    return CrowdModel(prevalence=prevalence, confusion=confusion)
 
 
 def _posteriors(votes: csr_matrix, model: CrowdModel) -> Floats:
     people, classes = model.confusion.shape[:2]
-    likelihood = np.log(np.swapaxes(model.confusion, 1, 2)).reshape(people * classes, classes)
+    likelihood = np.array(np.swapaxes(model.confusion, 1, 2), order="C").reshape(people * classes, classes)
+    np.log(likelihood, out=likelihood)
     joint = np.asarray(votes @ likelihood) + np.log(np.clip(model.prevalence, _TINY, None))
     return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)))

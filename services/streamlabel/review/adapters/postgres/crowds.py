@@ -9,12 +9,10 @@ from dataclasses import dataclass
 import asyncpg
 import numpy as np
 
-from streamlabel.consensus.crowd import Crowd, VoteSample, fit, is_refit_due
+from streamlabel.consensus.crowd import Crowd, VoteSample, fit, is_refit_due, most_votes
 from streamlabel.core.project import Project
 from streamlabel.runtime.postgres.database import Database
 
-# So many of the latest votes tell what people are like now, and fit into memory.
-MOST_VOTES = 50_000
 _PAGE_VOTES = 5_000
 _MOST_COUNTED = 1_000
 _NUMBERS = np.dtype("<f4")
@@ -96,7 +94,7 @@ class PostgresCrowds:
         new = await self._database.fetch(_NEW, *key, since, _MOST_COUNTED)
         if not new[0]["votes"] or not is_refit_due(new[0]["votes"], before.votes if before else 0):
             return False
-        sample, last_vote_no = await self._sample(key)
+        sample, last_vote_no = await self._sample(key, most_votes(len(names)))
         crowd = await asyncio.to_thread(fit, sample, names, before.crowd if before else None)
         habits = await asyncio.to_thread(_packed, crowd)
         await self._database.fetch(
@@ -108,17 +106,17 @@ class PostgresCrowds:
         rows = await self._database.fetch(_MODEL, *key)
         return await asyncio.to_thread(_unpacked, rows[0]) if rows else None
 
-    async def _sample(self, key: _Key) -> tuple[VoteSample, int]:
+    async def _sample(self, key: _Key, most: int) -> tuple[VoteSample, int]:
         """The latest votes that stand, and the number of the last one; page by page, so that others get their turn."""
         votes: list[asyncpg.Record] = []
         below, read, last = 2**63 - 1, 0, 0
-        while read < MOST_VOTES:
-            page = await self._database.fetch(_VOTES, *key, below, _PAGE_VOTES)
+        while read < most:
+            page = await self._database.fetch(_VOTES, *key, below, min(_PAGE_VOTES, most - read))
             votes += [row for row in page if row["stands"]]
             read += len(page)
             if page:
                 last, below = max(last, page[0]["vote_no"]), page[-1]["vote_no"]
-            if len(page) < _PAGE_VOTES:
+            if not page:
                 break
         return VoteSample(
             tickets=np.array([row["ticket"] for row in votes], dtype=np.int64),
