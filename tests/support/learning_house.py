@@ -29,6 +29,7 @@ class House:
         self.pages: list[Page] = []
         self.seen_until_ms = NOW_MS
         self.shelf: Shelf | None = None
+        self.faults: dict[str, str] = {}
 
     def all(self) -> Iterable[Project]:
         return [self.project]
@@ -57,13 +58,18 @@ class House:
     def stepped(self, steps: Sequence[object]) -> None:
         pass
 
+    def stand(self, reasons: Mapping[str, str]) -> None:
+        self.faults = dict(reasons)
+
     def gone(self, projects: Iterable[str]) -> None:
         self.shown += [f"{project} is gone" for project in sorted(projects)]
 
 
 def learner(house: House) -> Learner:
     """Not running: call its `turn`."""
-    return Learner(projects=house, coins=house, shelf=house.shelf or house, clock=house, observer=house)
+    return Learner(
+        projects=house, coins=house, shelf=house.shelf or house, clock=house, observer=house, fault_log=house
+    )
 
 
 def certified_project(alpha: float = 0.05) -> Project:

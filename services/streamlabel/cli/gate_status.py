@@ -17,7 +17,7 @@ from streamlabel.gate.answers_wanted import NO_NUMBER, more_answers
 from streamlabel.gate.policy import GatePolicy
 
 _NOTHING = "no project has policy certified: no model may label alone by evidence (`streamlabel project list`)"
-_STYLES = {"certified": "green", "suspended": "yellow", "revoked": "bold red"}
+_STYLES = {"certified": "green", "suspended": "yellow", "revoked": "bold red", "none": "bold red"}
 
 
 def add_to(gate: typer.Typer) -> None:
@@ -76,6 +76,9 @@ def rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     point: Mapping[str, Any] | None = facts["point"]
     limit = GatePolicy(alpha=facts["alpha"], delta=facts["delta"]).alarm_limit
     named = [("project", str(facts["project"])), ("model", f"{facts['model_name']} version {facts['model_version']}")]
+    # A learning service of before tells of no faults.
+    if facts.get("fault"):
+        return [*named, ("state", "none"), ("reason", f"{facts['fault']}; apply the project anew once that is mended")]
     if point is None:
         return [*named, ("state", "cold"), ("reason", "no evidence yet")]
     return [

@@ -4,19 +4,26 @@
 
 News that waits while something is being kept is taken together. A failure while keeping leaves it open what is kept: the
 books are then read again before anything else is heard.
+
+What goes wrong with one book is no reason for the others to stand still: its gate ends, and it is tried again when its project is
+applied anew, or by the next process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from streamlabel.core.control import GateState
 from streamlabel.errors import TransientError
+from streamlabel.gate.policy import GatePolicy
 from streamlabel.learning.ports import (
+    BrokenBookError,
     Clock,
     Coins,
+    FaultLog,
     News,
     Observer,
     Page,
@@ -28,6 +35,7 @@ from streamlabel.learning.ports import (
 from streamlabel.learning.rules.book import Book, BookLimits
 from streamlabel.learning.rules.book_storage import dump_book, load_book
 from streamlabel.learning.rules.events import Event, Ticked
+from streamlabel.learning.rules.faults import OF_ONE_BOOK, Faults, Wanted, said_of
 from streamlabel.learning.rules.gates import expiry, gate_id, published_gate
 from streamlabel.learning.rules.listening import Heard
 from streamlabel.learning.rules.points import Point, point_of
@@ -39,7 +47,9 @@ _QUEUE = 64
 _POINT_EVERY_MS = 5_000
 _REASON = 500
 # What reading a book comes to where another release wrote it, or nobody did.
-_UNREADABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError)
+_UNREADABLE = (*OF_ONE_BOOK, TypeError, AttributeError)
+# Of a book that is empty, and about to end.
+_NO_POLICY = GatePolicy(alpha=0.5, delta=0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +110,7 @@ class Learner:
         shelf: Shelf,
         clock: Clock,
         observer: Observer,
+        fault_log: FaultLog,
         limits: LearnerLimits | None = None,
     ) -> None:
         self._projects = projects
@@ -107,12 +118,14 @@ class Learner:
         self._shelf = shelf
         self._clock = clock
         self._observer = observer
+        self._fault_log = fault_log
         self._limits = limits or LearnerLimits()
         self._queue: asyncio.Queue[tuple[News, asyncio.Future[None]]] = asyncio.Queue(_QUEUE)
         self._books: dict[str, _Open] | None = None
         self._numbers: dict[str, int] = {}
         self._ended: dict[tuple[str, str, int], tuple[Vouched, ...]] = {}
         self._shown: set[str] = set()
+        self._faults = Faults()
 
     async def hear(self, news: News) -> None:
         """Returns once the news and all that follows from it is kept; raises what the shelf raises where it is not, and nothing is:
@@ -127,6 +140,7 @@ class Learner:
         Raises what the shelf raises; whoever brought the news hears it too.
         """
         waiting = await self._waiting(wait_s)
+        wanted: dict[str, Wanted] = {}
         try:
             books = await self._opened()
             # Here, and not in the thread: whoever follows the projects changes them between two turns of the loop.
@@ -137,6 +151,8 @@ class Learner:
                 await self._shelf.keep(pages, [news.receipt for news, _ in waiting])
         except BaseException as error:
             self._books = None
+            if isinstance(error, BrokenBookError):
+                self._faults.note(wanted[error.project], error.why, self._clock.now_ms())
             for news, done in waiting:
                 if not done.done():
                     done.set_exception(_fate(error, news))
@@ -149,14 +165,16 @@ class Learner:
     async def put_away(self) -> None:
         """Snapshots of all books: the next start need not read their journals. Nothing more is shown of them here."""
         self._observer.gone(self._shown)
+        self._fault_log.stand({})
         self._shown = set()
         if self._books is None:
             return
-        pages = [
-            Page(subject=opened.book.subject, snapshot=dump_book(opened.book))
-            for opened in self._books.values()
-            if opened.rows
-        ]
+        pages = []
+        for opened in self._books.values():
+            # Of one that cannot be taken, the journal is read.
+            with contextlib.suppress(*OF_ONE_BOOK):
+                if opened.rows:
+                    pages.append(Page(subject=opened.book.subject, snapshot=dump_book(opened.book)))
         self._books = None
         await self._shelf.keep(pages, [])
 
@@ -188,8 +206,8 @@ class Learner:
         try:
             book = self._made_again(shelved)
         except _UNREADABLE as error:
-            empty, reason = Book(shelved.subject, self._limits.book), f"{type(error).__name__}: {error}"
-            return _Open(empty, began=False, unreadable=reason, earlier=earlier, vouched=shelved.vouched)
+            empty = Book(shelved.subject, self._limits.book, _NO_POLICY)
+            return _Open(empty, began=False, unreadable=said_of(error), earlier=earlier, vouched=shelved.vouched)
         return _Open(book, began=False, earlier=earlier, vouched=shelved.vouched, rows=len(shelved.events))
 
     def _made_again(self, shelved: ShelvedBook) -> Book:
@@ -204,12 +222,19 @@ class Learner:
         book.take_audits()
         return book
 
-    def _wanted(self) -> dict[str, Subject]:
+    def _wanted(self) -> dict[str, Wanted]:
         """What is to be certified now, by project."""
-        subjects = (subject_of(project, self._projects.live_version(project)) for project in self._projects.all())
-        return {subject.project: subject for subject in subjects if subject is not None}
+        found = (
+            (subject_of(project, self._projects.live_version(project)), project.version)
+            for project in self._projects.all()
+        )
+        return {
+            subject.project: Wanted(subject=subject, project_version=version)
+            for subject, version in found
+            if subject is not None
+        }
 
-    def _advance(self, books: dict[str, _Open], wanted: dict[str, Subject], news: Sequence[News]) -> _Turn:
+    def _advance(self, books: dict[str, _Open], wanted: dict[str, Wanted], news: Sequence[News]) -> _Turn:
         turn, now_ms = _Turn(), self._clock.now_ms()
         self._follow_projects(books, wanted, now_ms, turn)
         heard = Heard(now_ms, self._coins.toss)
@@ -220,28 +245,53 @@ class Learner:
                 heard.task(task, written_ms)
             for label in each.labels:
                 heard.label(label)
-        for name, opened in books.items():
-            events = heard.events(opened.book)
-            if opened.book.is_due_to_tick(now_ms):
-                events.append(Ticked(at_ms=now_ms, horizon_ms=self._clock.horizon_ms()))
-            self._write(name, opened, events, now_ms, turn)
+        numbers = dict(self._numbers)
+        for name, opened in list(books.items()):
+            try:
+                events = heard.events(opened.book)
+                if opened.book.is_due_to_tick(now_ms):
+                    events.append(Ticked(at_ms=now_ms, horizon_ms=self._clock.horizon_ms()))
+                self._write(name, opened, events, now_ms, turn)
+            except OF_ONE_BOOK as error:
+                self._faults.note(wanted[name], said_of(error), now_ms)
+                self._numbers[name] = numbers.get(name, 0)
+        self._set_aside(books, now_ms, turn)
         return turn
 
-    def _follow_projects(self, books: dict[str, _Open], wanted: dict[str, Subject], now_ms: int, turn: _Turn) -> None:
-        """A book for each subject that is to be certified now, and none for any other; one that can be read."""
+    def _follow_projects(self, books: dict[str, _Open], wanted: dict[str, Wanted], now_ms: int, turn: _Turn) -> None:
+        """A book for each subject that is to be certified now, and none for any other; one that can be read, and is whole."""
+        turn.ended += [Page(subject=subject, ended=True) for subject in self._faults.follow(wanted)]
+        self._set_aside(books, now_ms, turn)
         before: dict[str, _Open] = {}
         for name, opened in list(books.items()):
-            if wanted.get(name) != opened.book.subject or opened.unreadable:
+            if name not in wanted or wanted[name].subject != opened.book.subject or opened.unreadable:
                 before[name] = books.pop(name)
                 turn.ended.append(self._end(before[name], now_ms))
             else:
                 # The same, but perhaps from another version of the project on.
-                opened.book.subject = wanted[name]
-        for name, subject in wanted.items():
-            if name not in books:
-                earlier = self._ended.get(subject.model, ())
-                books[name] = _Open(Book(subject, self._limits.book), began=True, earlier=earlier)
-                books[name].book.begin(_why_it_begins(subject, before.get(name)), now_ms)
+                opened.book.subject = wanted[name].subject
+        for name, each in wanted.items():
+            if name in books or name in self._faults:
+                continue
+            try:
+                book = Book(each.subject, self._limits.book)
+            except OF_ONE_BOOK as error:
+                self._faults.note(each, said_of(error), now_ms)
+                continue
+            books[name] = _Open(book, began=True, earlier=self._ended.get(each.subject.model, ()))
+            book.begin(_why_it_begins(each.subject, before.get(name)), now_ms)
+
+    def _set_aside(self, books: dict[str, _Open], now_ms: int, turn: _Turn) -> None:
+        """Ends what broke, and has not ended yet."""
+        done = {page.subject.project for page in turn.ended if page.fault is not None}
+        for name, fault in self._faults.unkept().items():
+            if name in done:
+                continue
+            turn.points.pop(name, None)
+            opened = books.pop(name, None)
+            page = Page(subject=fault.subject, ended=True) if opened is None else self._end(opened, now_ms)
+            page.fault = fault
+            turn.ended.append(page)
 
     def _end(self, gone: _Open, now_ms: int) -> Page:
         subject, vouched = gone.book.subject, gone.vouched.closed(now_ms)
@@ -302,6 +352,8 @@ class Learner:
         return min(now_ms, max(book.horizon_ms, self._clock.horizon_ms()))
 
     def _tell(self, turn: _Turn, pages: Sequence[Page]) -> None:
+        self._faults.kept()
+        self._fault_log.stand(self._faults.reasons())
         ended = {page.subject.project for page in turn.ended} - (self._books or {}).keys()
         if ended:
             self._observer.gone(ended)

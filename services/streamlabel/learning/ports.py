@@ -10,8 +10,10 @@ from streamlabel.core.label import Label
 from streamlabel.core.prediction import Prediction
 from streamlabel.core.project import Project
 from streamlabel.core.review import ReviewTask
+from streamlabel.errors import TransientError
 from streamlabel.gate.published import PublishedGate
 from streamlabel.learning.rules.events import Event
+from streamlabel.learning.rules.faults import Fault
 from streamlabel.learning.rules.points import Point
 from streamlabel.learning.rules.standing import Audit, Step
 from streamlabel.learning.rules.subject import Subject
@@ -39,9 +41,18 @@ class StaleReceiptError(Exception):
         self.receipts = receipts
 
 
+class BrokenBookError(TransientError):
+    """What is new in the book of `project` can never be kept: nothing was, of no book. Without that one, the others can be."""
+
+    def __init__(self, project: str, why: str) -> None:
+        super().__init__(f"the book of project {project} cannot be kept: {why}")
+        self.project, self.why = project, why
+
+
 @dataclass(slots=True, kw_only=True)
 class Page:
-    """What is new in one book. `began`: nothing was known of its subject before; `ended`: nothing will be any more.
+    """What is new in one book. `began`: nothing was known of its subject before; `ended`: nothing will be any more, for a `fault` of
+    it where there is one. An ended one need not have begun.
 
     `snapshot` is the whole book after these events: those before need not be kept. `vouched` is what the book stands for from now on,
     as `gate` tells it, or for ever, where it has ended.
@@ -59,6 +70,7 @@ class Page:
     is_new_gate: bool = False
     vouched: Vouched | None = None
     snapshot: bytes | None = None
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +137,8 @@ class Shelf(Protocol):
         ...
 
     async def keep(self, pages: Sequence[Page], receipts: Sequence[object]) -> None:
-        """All of it, or nothing; raises TransientError where that failed, or may have, and StaleReceiptError with all receipts that
-        are stale."""
+        """All of it, or nothing; raises TransientError where that failed, or may have, BrokenBookError where it is of one page's
+        making, and StaleReceiptError with all receipts that are stale."""
         ...
 
 
@@ -158,4 +170,12 @@ class Observer(Protocol):
 
     def gone(self, projects: Iterable[str]) -> None:
         """Of these projects no gate is kept any more, or not here."""
+        ...
+
+
+class FaultLog(Protocol):
+    """Who says of which projects no gate is kept, though they ask for one."""
+
+    def stand(self, reasons: Mapping[str, str]) -> None:
+        """These, by project, and no others; told after each turn."""
         ...

@@ -8,7 +8,7 @@ from streamlabel.core.project import Project
 from streamlabel.errors import ConfigurationError
 from streamlabel.learning.adapters.horizon import Horizon
 from streamlabel.learning.adapters.housekeeping import Forgetting
-from streamlabel.learning.adapters.metrics import GateMetrics
+from streamlabel.learning.adapters.metrics import FaultReport, GateMetrics
 from streamlabel.learning.adapters.outside import KeyedCoins, TableProjects
 from streamlabel.learning.adapters.postgres.outbox import ShelfOutbox
 from streamlabel.learning.adapters.postgres.records_of_gates import GateRecords
@@ -105,6 +105,9 @@ class _Office:
         self._names = names
         self._projects = projects
         self._coins = coins
+        # A process that stands by has nothing to say of books.
+        self._books_check = process.health.check("books")
+        self._books_check.ok()
 
     def term(self) -> Term:
         """Readers stop first, then the learner, which keeps what it heard, then the publisher, which sends it."""
@@ -118,6 +121,7 @@ class _Office:
             shelf=shelf,
             clock=horizon,
             observer=GateMetrics(process.metrics, process.clock),
+            fault_log=FaultReport(process.metrics, self._books_check),
             limits=_limits(settings),
         )
         loop = LearnerLoop(learner, tick_s=settings.learning_tick_s, health=process.health, backoff=_RETRY)

@@ -243,6 +243,12 @@ _CERTIFICATE: Sequence[MetricSpec] = (
     ),
     _gauge("streamlabel_gate_alarm_evidence", "Evidence for errors above alpha, to one.", LEARNING, "project"),
     _gauge("streamlabel_gate_since_look_seconds", "Time since the evidence was last tested.", LEARNING, "project"),
+    _gauge(
+        "streamlabel_gate_fault",
+        "1 where no gate is kept of a project that asks for one, for what went wrong with its book.",
+        LEARNING,
+        "project",
+    ),
 )
 
 _PRODUCT: Sequence[MetricSpec] = (

@@ -72,6 +72,9 @@ def test_a_gate_without_a_certificate_says_what_is_missing() -> None:
         in dict(rows(standing(answers_needed=None)))["to go"]
     )
     assert dict(rows(standing() | {"point": None}))["state"] == "cold"
+    broken = dict(rows(standing() | {"point": None, "fault": "OverflowError: too large"}))
+    assert broken["state"] == "none"
+    assert broken["reason"] == "OverflowError: too large; apply the project anew once that is mended"
 
 
 AT_MS = 1_772_366_400_000

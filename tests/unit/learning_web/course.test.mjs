@@ -125,3 +125,8 @@ test("a threshold that nothing reaches is no number", () => {
 test("durations are in the unit that one thinks in", () => {
   assert.deepEqual([0, 89_000, 600_000, 86_400_000, 864_000_000, -5].map(words.age), ["0 s", "89 s", "10 min", "24 h", "10 days", "0 s"]);
 });
+
+test("a project of which no gate is kept says why", () => {
+  assert.equal(words.shortly(null), "not looked at yet");
+  assert.equal(words.shortly(null, "OverflowError: too large"), "no gate is kept: OverflowError: too large");
+});

@@ -12,6 +12,7 @@ from streamlabel.learning.rules.points import Point
 from streamlabel.learning.rules.standing import Step
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.runtime.clock import Clock
+from streamlabel.runtime.health import Check
 from streamlabel.runtime.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -82,3 +83,25 @@ class GateMetrics:
     def _since_look_s(self, project: str) -> float:
         looked_ms = self._looked_ms.get(project, 0)
         return max(0.0, (self._clock.now_ms() - looked_ms) / 1000) if looked_ms else 0.0
+
+
+class FaultReport:
+    """Keeps the promises of `ports.FaultLog`: in Prometheus, in the log, and as a warning of /readyz."""
+
+    def __init__(self, metrics: Metrics, check: Check) -> None:
+        self._metrics = metrics
+        self._check = check
+        self._reasons: dict[str, str] = {}
+
+    def stand(self, reasons: Mapping[str, str]) -> None:
+        """Shows these, and logs what is new."""
+        for project in self._reasons.keys() - reasons.keys():
+            self._metrics.forget("streamlabel_gate_fault", project=project)
+            log.warning("the book is tried anew, or wanted no more", extra={"project": project})
+        for project, reason in reasons.items():
+            self._metrics.gauge("streamlabel_gate_fault", project=project).set(1.0)
+            if self._reasons.get(project) != reason:
+                log.error("no gate is kept, until the project is applied anew: %s", reason, extra={"project": project})
+        self._reasons = dict(reasons)
+        told = "; ".join(f"{project}: {reason}" for project, reason in sorted(reasons.items()))
+        self._check.ok(f"no gate is kept of {told}" if told else None)

@@ -20,6 +20,10 @@ FROM book LEFT JOIN LATERAL (
 ) AS point ON true
 WHERE ended_at IS NULL ORDER BY project
 """
+_FAULTS = """
+SELECT project, since, reason, facts FROM fault
+WHERE NOT EXISTS (SELECT FROM book WHERE book.project = fault.project AND ended_at IS NULL) ORDER BY project
+"""
 # So many points as a chart has room for, evenly from first to last.
 _COURSE = """
 WITH numbered AS (
@@ -71,8 +75,11 @@ class GateRecords:
     database: Database
 
     async def projects(self) -> Sequence[dict[str, Any]]:
-        """Each certified project with the latest point of its gate (None before the first), and at which evidence it is revoked."""
-        return [
+        """Each certified project with the latest point of its gate (None before the first), and at which evidence it is revoked.
+
+        One of which no gate is kept, for a fault of its book, has no point, and says why.
+        """
+        found = [
             {
                 "project": row["project"],
                 "model_name": row["model_name"],
@@ -84,9 +91,12 @@ class GateRecords:
                 "alarm_limit": GatePolicy(alpha=row["alpha"], delta=row["delta"]).alarm_limit,
                 "began_at_ms": _ms(row["began_at"]),
                 "point": None if row["facts"] is None else json.loads(row["facts"]),
+                "fault": None,
             }
             for row in await self.database.fetch(_PROJECTS)
         ]
+        found += [_broken(row) for row in await self.database.fetch(_FAULTS)]
+        return sorted(found, key=lambda each: str(each["project"]))
 
     async def course(self, project: str, since: datetime, most: int) -> Sequence[dict[str, Any]]:
         """Points of the project's gate from `since` on, in order; about `most` of them, or fewer."""
@@ -144,6 +154,19 @@ class GateRecords:
         """A gate as it was published, but for its times; None where there was none of that number."""
         rows = await self.database.fetch(_GATE, project, number)
         return join_gate(bytes(rows[0]["message"]), bytes(rows[0]["scorer"])) if rows else None
+
+
+def _broken(row: Any) -> dict[str, Any]:
+    asked = json.loads(row["facts"])
+    told = ("model_name", "model_version", "taxonomy_version", "alpha", "delta", "double_blind_share")
+    return {
+        "project": row["project"],
+        **{name: asked[name] for name in told},
+        "alarm_limit": GatePolicy(alpha=asked["alpha"], delta=asked["delta"]).alarm_limit,
+        "began_at_ms": _ms(row["since"]),
+        "point": None,
+        "fault": row["reason"],
+    }
 
 
 def _ms(moment: datetime | None) -> int | None:

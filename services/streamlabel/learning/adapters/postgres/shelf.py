@@ -16,8 +16,9 @@ import asyncpg
 from streamlabel.errors import TransientError
 from streamlabel.gate.chain import FIRST
 from streamlabel.learning.adapters.postgres.chain import chained
-from streamlabel.learning.ports import Page, Shelved, ShelvedBook, StaleReceiptError
+from streamlabel.learning.ports import BrokenBookError, Page, Shelved, ShelvedBook, StaleReceiptError
 from streamlabel.learning.rules.events import UNKNOWN_CLASS, Event
+from streamlabel.learning.rules.faults import OF_ONE_BOOK, Fault, said_of
 from streamlabel.learning.rules.journal import pack_events, unpack_events
 from streamlabel.learning.rules.points import Point
 from streamlabel.learning.rules.standing import Audit
@@ -83,6 +84,17 @@ ON CONFLICT (project, book_no, record_id, decided_at, gate_number) DO NOTHING
 _ADD_SCORER = "INSERT INTO scorer (digest, message) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING"
 _ADD_GATE = "INSERT INTO gate (project, gate_number, message, scorer_digest) VALUES ($1, $2, $3, $4)"
 _ADD_POINT = "INSERT INTO point (project, at, facts) VALUES ($1, $2, $3) ON CONFLICT (project, at) DO NOTHING"
+# What a term begins with is tried anew.
+_FORGET_FAULTS = "DELETE FROM fault"
+_MEND = "DELETE FROM fault WHERE project = $1"
+_ADD_FAULT = """
+INSERT INTO fault (project, since, reason, facts) VALUES ($1, $2, $3, $4)
+ON CONFLICT (project) DO UPDATE SET since = excluded.since, reason = excluded.reason, facts = excluded.facts
+"""
+# What PostgreSQL takes of one value is a GiB.
+_MOST_BYTES = 900 * 1024 * 1024
+# What the numbers of one book can come to here. Anything else is a defect of the service, or of the database.
+_OF_ONE_BOOK = (*OF_ONE_BOOK, asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 _BEGIN_OFFSET = """
 INSERT INTO input_offset (topic, partition_no, next_offset) VALUES ($1, $2, $3)
 ON CONFLICT (topic, partition_no) DO NOTHING RETURNING next_offset
@@ -115,11 +127,15 @@ class PostgresShelf:
         self._gates_topic = gates_topic
         self._on_outbox = on_outbox
         self._holder = uuid.uuid4()
+        self._has_begun = False
 
     async def load(self) -> Shelved:
         """Takes the term, so that nobody else writes any more, and reads everything."""
         self._holder = uuid.uuid4()
         await self._database.fetch(_TAKE_TERM, self._holder)
+        if not self._has_begun:
+            await self._database.fetch(_FORGET_FAULTS)
+            self._has_begun = True
         books = []
         for row in await self._database.fetch(_OPEN_BOOKS):
             entries = await self._database.fetch(_JOURNAL, row["book_no"], row["snapshot_seq"])
@@ -131,7 +147,8 @@ class PostgresShelf:
         return Shelved(books=books, gate_numbers={row["project"]: row["last"] for row in numbers}, ended=ended)
 
     async def keep(self, pages: Sequence[Page], receipts: Sequence[object]) -> None:
-        """One transaction; raises TransientError where another process has taken the term."""
+        """One transaction; raises TransientError where another process has taken the term, and BrokenBookError for a page that can
+        never be written."""
         sent = False
         async with self._database.transaction() as connection:
             if not await connection.fetchval(_HOLD_TERM, self._holder):
@@ -141,7 +158,12 @@ class PostgresShelf:
                     await _send(connection, letter.topic, letter.partition, letter.key, letter.value, letter.headers)
                     sent = True
             for page in pages:
-                sent = await self._write(connection, page) or sent
+                try:
+                    sent = await self._write(connection, page) or sent
+                except _OF_ONE_BOOK as error:
+                    if page.ended:
+                        raise
+                    raise BrokenBookError(page.subject.project, said_of(error)) from error
         if sent:
             self._on_outbox()
 
@@ -152,14 +174,18 @@ class PostgresShelf:
             await connection.execute(_VOUCH, project, *_vouched_columns(page.vouched))
         if page.ended:
             await connection.execute(_END_BOOK, project)
+            await connection.execute(_MEND, project)
+            if page.fault is not None:
+                await connection.execute(_ADD_FAULT, project, *_fault_columns(page.fault))
             await _send(connection, self._gates_topic, 0, gate_key(project), None)
             return True
         if page.began:
+            await connection.execute(_MEND, project)
             await connection.execute(_BEGIN_BOOK, *_columns(subject))
         if page.events:
-            await connection.execute(_ADD_ENTRY, project, pack_events(page.events))
+            await connection.execute(_ADD_ENTRY, project, _fitting("events", pack_events(page.events)))
         if page.snapshot is not None:
-            await connection.execute(_TAKE_SNAPSHOT, project, page.snapshot)
+            await connection.execute(_TAKE_SNAPSHOT, project, _fitting("a snapshot", page.snapshot))
         if page.gate is not None:
             value = encode_gate(page.gate)
             if page.is_new_gate:
@@ -177,6 +203,12 @@ class PostgresShelf:
         if page.point is not None:
             await connection.execute(_ADD_POINT, project, _moment(page.point.at_ms), point_text(page.point))
         return page.gate is not None
+
+
+def _fitting(what: str, value: bytes) -> bytes:
+    if len(value) > _MOST_BYTES:
+        raise ValueError(f"{what} of {len(value):,} bytes; PostgreSQL takes {_MOST_BYTES:,}")
+    return value
 
 
 async def _moved(connection: Connection, receipts: Sequence[object]) -> list[Receipt]:
@@ -286,6 +318,12 @@ def _subject(row: asyncpg.Record) -> Subject:
         double_blind_share=row["double_blind_share"],
         binding=row["binding"],
     )
+
+
+def _fault_columns(fault: Fault) -> tuple[Any, ...]:
+    # What broke the book may be what PostgreSQL takes in no column of its own.
+    facts = json.dumps(asdict(fault.subject), sort_keys=True, default=str)
+    return _moment(fault.since_ms), fault.reason.replace("\0", ""), facts
 
 
 def _vouched_columns(vouched: Vouched) -> tuple[Any, ...]:

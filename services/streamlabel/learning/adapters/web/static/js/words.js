@@ -79,7 +79,8 @@ function inWords({ answers_needed: wanted, evidence }) {
 }
 
 // The same as one short line, for the list of projects.
-export function shortly(point) {
+export function shortly(point, fault = null) {
+  if (fault) return `no gate is kept: ${fault}`;
   if (point === null) return "not looked at yet";
   if (point.state === "certified") return `labels ${percent(point.coverage)} alone, bound ${percent(point.bound)}`;
   if (point.answers_needed === null) return "no number of answers would do as the model is now";

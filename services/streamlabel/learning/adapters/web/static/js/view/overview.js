@@ -23,14 +23,14 @@ export class Overview {
 
   // The same element as before, so that focus stays where it is.
   #link(project, isShown) {
-    const { project: name, point } = project;
+    const { project: name, point, fault } = project;
     const link = this.#links.get(name) ?? newLink(name);
-    const drawn = JSON.stringify([point?.state, point && shortly(point), isShown]);
+    const drawn = JSON.stringify([point?.state, shortly(point, fault), isShown]);
     if (drawn === link.drawn) return link;
     link.drawn = drawn;
     link.anchor.setAttribute("aria-current", String(isShown));
     link.pill.replaceChildren(...(point ? [statePill(point.state)] : []));
-    link.facts.textContent = shortly(point);
+    link.facts.textContent = shortly(point, fault);
     return link;
   }
 }

@@ -39,19 +39,26 @@ export class ProjectView {
   }
 
   show({ project, nowMs, points, fromMs, transitions }) {
-    const { point, alpha, delta, double_blind_share: twice } = project;
+    const { point, fault, alpha, delta, double_blind_share: twice } = project;
     tell(this.model, `model ${project.model_name} ${project.model_version}, taxonomy ${project.taxonomy_version}`);
     tell(this.promise, `Promised: at most ${percent(alpha)} of the labels that the model sets alone are wrong (alpha). Each look at the evidence `
       + `may say so falsely with a probability of ${percent(delta)} at most (delta). What is wrong, `
       + (twice > 0 ? `two people say of ${percent(twice)} of the calibration records, one person of the others.` : "one person says of each calibration record."));
     this.pill.hidden = this.figures.list.hidden = this.rest.hidden = point === null;
-    if (point === null) this.reason.hidden = true;
-    if (point === null) return tell(this.meaning, "Learning has begun with it just now: how the gate stands appears here within seconds.");
+    if (point === null) return this.#showNone(fault);
     this.#showStanding(point);
     this.figures.show(figuresOf(point, alpha, nowMs));
     this.facts.show(factsOf(project, nowMs));
     this.course.show({ project: this.name, alpha, points, fromMs, toMs: nowMs });
     this.transitions.show(transitions, nowMs);
+  }
+
+  #showNone(fault) {
+    this.reason.hidden = !fault;
+    tell(this.meaning, fault
+      ? "No gate is kept of it: people label everything. Once that is mended, apply the project anew; evidence begins anew then."
+      : "Learning has begun with it just now: how the gate stands appears here within seconds.");
+    tell(this.reason, `Reason: ${fault ?? ""}`);
   }
 
   #showStanding(point) {
