@@ -100,6 +100,25 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
                 ],
             ),
             Panel(
+                title="Not answered",
+                help="Tasks set aside, which only who asks for such tasks gets, and how many an hour people skipped or set aside, and "
+                "why. `streamlabel review requeue` puts them back.",
+                unit="short",
+                queries=[
+                    Query(
+                        f"max by (project) (streamlabel_label_queue_escalated{{{PROJECT}}})", "{{project}} set aside"
+                    ),
+                    Query(
+                        f"sum by (project, reason) (increase(streamlabel_tasks_skipped_total{{{PROJECT}}}[1h]))",
+                        "{{project}} skipped in 1 h: {{reason}}",
+                    ),
+                    Query(
+                        f"sum by (project, reason) (increase(streamlabel_tasks_escalated_total{{{PROJECT}}}[1h]))",
+                        "{{project}} set aside in 1 h: {{reason}}",
+                    ),
+                ],
+            ),
+            Panel(
                 title="Time for one task",
                 help="From lease to answer.",
                 unit="s",
@@ -239,7 +258,8 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
             ),
             Panel(
                 title="Rejected at the door",
-                help="Records by reason code, and calls of review by people and programs that are unknown, have no right or call too often.",
+                help="Records by reason code, and calls of review by people and programs that are unknown, have no right or call "
+                "too often.",
                 unit="cps",
                 queries=[
                     Query(rate("streamlabel_records_rejected_total", "reason"), "{{reason}}"),

@@ -13,7 +13,7 @@ from aiohttp import web
 from streamlabel.core.access import AccessMode
 from streamlabel.review.access import AccessLimits, Doorkeeper, Office
 from streamlabel.review.adapters.access_service import ACCESS_SERVICE_NAME, AccessServicer
-from streamlabel.review.adapters.grpc_service import SERVICE_NAME, ReviewServicer
+from streamlabel.review.adapters.grpc_service import SERVICE_NAME
 from streamlabel.review.adapters.guard import Guard
 from streamlabel.review.adapters.postgres.accounts import PostgresAccounts
 from streamlabel.review.adapters.postgres.audit import PostgresAudit
@@ -76,7 +76,7 @@ async def guarded(
     office = Office(
         book=accounts, directory=accounts, tokens=accounts, audit=audit, token_hash=token_hash, chance=os.urandom
     )
-    desk, access = ReviewServicer(queue.desk), AccessServicer(office, mode)
+    desk, access = queue.servicer(), AccessServicer(office, mode)
     server = GrpcServer(
         settings=settings,
         health=Health(),

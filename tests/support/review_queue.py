@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 from streamlabel.core.decision import Decision, DecisionReason, Purpose, Route
 from streamlabel.core.desk import AnnotationStatus
+from streamlabel.core.history import EscalationReason, SkipReason
 from streamlabel.core.identity import RecordKey
 from streamlabel.core.label import Label
 from streamlabel.core.project import Project
 from streamlabel.core.record import Record, TextPayload
 from streamlabel.core.review import ReviewTask, Suggestion
+from streamlabel.review.adapters.grpc_service import ReviewServicer
 from streamlabel.review.adapters.guard import VisibleProjects
 from streamlabel.review.adapters.postgres.answers import PostgresAnswers
 from streamlabel.review.adapters.postgres.bell import PostgresBell
@@ -24,8 +26,12 @@ from streamlabel.review.adapters.postgres.intake import Intake, TaskIntake
 from streamlabel.review.adapters.postgres.leases import PostgresLeases
 from streamlabel.review.adapters.postgres.outbox import PostgresOutbox
 from streamlabel.review.adapters.postgres.past_answers import PostgresPastAnswers
+from streamlabel.review.adapters.postgres.records import PostgresTaskRecords
 from streamlabel.review.adapters.postgres.schema import schema_settings, seal_key
+from streamlabel.review.adapters.postgres.skips import PostgresAttendance, PostgresSkips
+from streamlabel.review.aside import AsideDesk, TaskArchive
 from streamlabel.review.handler import DeskLimits, ReviewDesk
+from streamlabel.review.rules.aside import AsideLimits
 from streamlabel.review.rules.tokens import TokenSeal
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.clock import SystemClock
@@ -106,6 +112,14 @@ class Tally:
     answers: list[tuple[str, Purpose, AnnotationStatus, float]] = field(default_factory=list)
     labelled_in: list[str] = field(default_factory=list)
     back: list[tuple[str, Purpose, int]] = field(default_factory=list)
+    skips: list[tuple[str, Purpose, SkipReason]] = field(default_factory=list)
+    set_aside: list[tuple[str, Purpose, EscalationReason]] = field(default_factory=list)
+
+    def skipped(self, project: str, purpose: Purpose, reason: SkipReason) -> None:
+        self.skips.append((project, purpose, reason))
+
+    def escalated(self, project: str, purpose: Purpose, reason: EscalationReason, count: int = 1) -> None:
+        self.set_aside += [(project, purpose, reason)] * count
 
     def given_back(self, project: str, purpose: Purpose, count: int) -> None:
         self.back.append((project, purpose, count))
@@ -126,6 +140,8 @@ class ReviewQueue:
 
     database: Database
     desk: ReviewDesk
+    aside: AsideDesk
+    archive: TaskArchive
     leases: PostgresLeases
     intake: TaskIntake
     outbox: PostgresOutbox
@@ -154,6 +170,10 @@ class ReviewQueue:
             await self.outbox.published(rows[-1].seq)
         return [labels.decode(row.value or b"") for row in rows if row.topic == LABELS_TOPIC]
 
+    def servicer(self) -> ReviewServicer:
+        """The desk as gRPC and the page call it."""
+        return ReviewServicer(self.desk, self.aside, self.archive)
+
     async def scalar(self, sql: str, *arguments: object) -> object:
         """The one value that a statement gives."""
         return (await self.database.fetch(sql, *arguments))[0][0]
@@ -173,6 +193,8 @@ async def review_queue(
     projects: Sequence[Project] = (),
     pool_max: int = 10,
     labels_topic: str = LABELS_TOPIC,
+    aside: AsideLimits | None = None,
+    rest_s: float = 60.0,
     **limits: float,
 ) -> AsyncIterator[ReviewQueue]:
     """A desk on the database at `dsn`; two of them on one database are two replicas."""
@@ -190,7 +212,16 @@ async def review_queue(
     async def refresh() -> None:
         await queue.refresh()
 
-    leases = PostgresLeases(database)
+    aside = aside or AsideLimits()
+    leases = PostgresLeases(
+        database,
+        max_attempts=aside.attempts,
+        rest_s=rest_s,
+        on_escalated=lambda project, purpose, count: tally.escalated(
+            project, purpose, EscalationReason.ATTEMPTS, count
+        ),
+    )
+    seal = TokenSeal(await seal_key(database))
     board = PostgresBoard(database, clock=SystemClock(), max_age_s=0.0)
     crowds = PostgresCrowds(database)
     bell = PostgresBell(database, stopping=stopping, clock=SystemClock(), backoff=Backoff(base_s=0.05, cap_s=0.2))
@@ -213,13 +244,16 @@ async def review_queue(
         board=board,
         figures=PostgresFigures(database, clock=SystemClock(), max_age_s=0.0),
         crowds=crowds,
+        attendance=PostgresAttendance(database),
         observer=tally,
-        seal=TokenSeal(await seal_key(database)),
+        seal=seal,
         limits=DeskLimits(lease_s=lease_s, **limits),  # type: ignore[arg-type]
     )
     queue = ReviewQueue(
         database=database,
         desk=desk,
+        aside=AsideDesk(projects=known, skips=PostgresSkips(database), observer=tally, seal=seal, limits=aside),
+        archive=TaskArchive(projects=known, records=PostgresTaskRecords(database)),
         leases=leases,
         intake=TaskIntake(database, intake),
         outbox=PostgresOutbox(database),

@@ -1,4 +1,4 @@
-"""`ReviewClient`: fetch tasks, answer them, give them back, change one's mind."""
+"""`ReviewClient`: fetch tasks, answer them or not, give them back, change one's mind, look at what became of them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
 from streamlabel.client.channel import open_channel
+from streamlabel.client.refusal import CallRefusedError as CallRefusedError
 from streamlabel.client.retry import Patience, asked_delay_s, is_passing, told
 from streamlabel.client.review_work import WorkSession
 from streamlabel.client.token import bearer
+from streamlabel.core.decision import Purpose
 from streamlabel.core.desk import (
     AnnotationResult,
     AnnotatorStats,
@@ -24,24 +26,16 @@ from streamlabel.core.desk import (
     QueueStats,
     UndoneAnnotation,
 )
+from streamlabel.core.history import SkipReason, TaskHistory, TaskPage, TaskState
+from streamlabel.core.identity import RecordKey
 from streamlabel.core.project import Project
 from streamlabel.core.review import Annotation
-from streamlabel.errors import StreamlabelError, TransientError
+from streamlabel.errors import TransientError
 from streamlabel.v1 import review_service_pb2, review_service_pb2_grpc
-from streamlabel.wire import desk, projects
+from streamlabel.wire import decisions, desk, projects, task_history
 
 _MESSAGE_MAX_BYTES = 64 * 1024 * 1024
 _STATUS_DETAILS = "grpc-status-details-bin"
-
-
-class CallRefusedError(StreamlabelError):
-    """The service will never take this call as it is; `code` is the gRPC status, `field` the part at fault (may be empty)."""
-
-    def __init__(self, code: str, field: str, detail: str) -> None:
-        super().__init__(f"{code}: {detail}")
-        self.code = code
-        self.field = field
-        self.detail = detail
 
 
 class ReviewClient:
@@ -109,11 +103,18 @@ class ReviewClient:
         return [projects.from_message(message) for message in response.projects]
 
     async def lease(
-        self, annotator: str, *, project: str = "", max_tasks: int = 1, wait_s: float = 0.0
+        self, annotator: str, *, project: str = "", max_tasks: int = 1, wait_s: float = 0.0, escalated: bool = False
     ) -> list[LeasedTask]:
-        """Up to `max_tasks` (1–100) tasks that are nobody else's; waits up to `wait_s` (at most 30) for the first."""
+        """Up to `max_tasks` (1–100) tasks that are nobody else's; waits up to `wait_s` (at most 30) for the first.
+
+        `escalated`: tasks that were set aside, and no others.
+        """
         request = review_service_pb2.LeaseTasksRequest(
-            project=project, annotator=annotator, max_tasks=max_tasks, wait_ms=round(wait_s * 1000)
+            project=project,
+            annotator=annotator,
+            max_tasks=max_tasks,
+            wait_ms=round(wait_s * 1000),
+            escalated=escalated,
         )
         response = await self._call("LeaseTasks", request, wait_s=wait_s)
         return [desk.leased_task_from_message(message) for message in response.tasks]
@@ -136,6 +137,54 @@ class ReviewClient:
         request = review_service_pb2.ReleaseLeasesRequest(annotator=annotator, lease_tokens=lease_tokens)
         response = await self._call("ReleaseLeases", request)
         return int(response.released)
+
+    async def skip(self, annotator: str, lease_token: str, reason: SkipReason, note: str = "") -> bool:
+        """Leave a task to somebody else; True where it was set aside, as enough people have done so."""
+        request = review_service_pb2.SkipTaskRequest(
+            annotator=annotator,
+            lease_token=lease_token,
+            reason=task_history.SKIP_REASONS.number(reason),
+            note=note,
+        )
+        response = await self._call("SkipTask", request)
+        return bool(response.escalated)
+
+    async def escalate(self, annotator: str, lease_token: str, note: str = "") -> None:
+        """Set a task aside for those who ask for such tasks."""
+        request = review_service_pb2.EscalateTaskRequest(annotator=annotator, lease_token=lease_token, note=note)
+        await self._call("EscalateTask", request)
+
+    async def requeue(self, project: str) -> int:
+        """Put the project's tasks that were set aside back into the queue; returns how many."""
+        response = await self._call("RequeueTasks", review_service_pb2.RequeueTasksRequest(project=project))
+        return int(response.requeued)
+
+    async def history(self, key: RecordKey, *, annotator: str = "") -> TaskHistory:
+        """All that happened to the record's task, as far as `annotator` may know it; empty: everything."""
+        request = review_service_pb2.GetTaskRequest(project=key.project, record_id=key.record_id, annotator=annotator)
+        return task_history.history_from_message((await self._call("GetTask", request)).history)
+
+    async def tasks(
+        self,
+        project: str,
+        *,
+        state: TaskState | None = None,
+        purpose: Purpose | None = None,
+        page_size: int = 100,
+        page_token: str = "",
+    ) -> TaskPage:
+        """The project's tasks in the order in which they came; `next_token` of one page is `page_token` of the next.
+
+        A page may have fewer tasks than asked for, or none, and not be the last.
+        """
+        request = review_service_pb2.ListTasksRequest(
+            project=project,
+            state=task_history.STATES.number(state) if state else None,
+            purpose=decisions.PURPOSES.number(purpose) if purpose else None,
+            page_size=page_size,
+            page_token=page_token,
+        )
+        return task_history.page_from_message(await self._call("ListTasks", request))
 
     async def undo(self, annotator: str, annotation_id: str) -> UndoneAnnotation:
         """Take back one's own answer; its task is leased to the annotator again."""

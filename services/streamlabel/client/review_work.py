@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from collections import deque
@@ -11,9 +12,20 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
-from streamlabel.core.desk import AnnotationResult, AnnotationStatus, ExtendedLeases, LeasedTask, UndoneAnnotation
+from streamlabel.client.refusal import CallRefusedError
+from streamlabel.core.desk import (
+    AnnotationResult,
+    AnnotationStatus,
+    ExtendedLeases,
+    LeasedTask,
+    LostReason,
+    UndoneAnnotation,
+)
+from streamlabel.core.history import SkipReason
 from streamlabel.core.review import Annotation
 from streamlabel.errors import TransientError
+
+log = logging.getLogger(__name__)
 
 _POLL_S = 20.0
 # A lease outlives two heartbeats that are lost.
@@ -37,6 +49,10 @@ class Desk(Protocol):
 
     async def undo(self, annotator: str, annotation_id: str) -> UndoneAnnotation: ...
 
+    async def skip(self, annotator: str, lease_token: str, reason: SkipReason, note: str = "") -> bool: ...
+
+    async def escalate(self, annotator: str, lease_token: str, note: str = "") -> None: ...
+
 
 @dataclass(slots=True)
 class _Held:
@@ -47,10 +63,10 @@ class _Held:
 
 
 class WorkSession:
-    """Iterate to get tasks; `answer`, `skip` or `undo` them. Leaving the session gives back whatever is left.
+    """Iterate to get tasks; `answer`, `skip`, `escalate` or `undo` them. Leaving the session gives back whatever is left.
 
-    A task whose lease was lost while it waited here is dropped without a word; one that is being looked at may still be
-    answered, and the result's status tells whether somebody else was faster.
+    A task whose lease was lost while it waited here is dropped: `lost` counts them by reason, and the log says it. One that is being
+    looked at may still be answered, unless it was withdrawn, and the result's status tells whether somebody else was faster.
     """
 
     def __init__(
@@ -69,6 +85,7 @@ class WorkSession:
         self._has_work = asyncio.Event()
         self._heart: asyncio.Task[None] | None = None
         self.results: dict[AnnotationStatus, int] = dict.fromkeys(AnnotationStatus, 0)
+        self.lost: dict[LostReason, int] = dict.fromkeys(LostReason, 0)
 
     async def __aenter__(self) -> Self:
         self._heart = asyncio.create_task(self._beat(), name=f"heartbeat of {self._annotator}")
@@ -129,8 +146,28 @@ class WorkSession:
             self._last_annotation_id = annotation.annotation_id
         return result
 
-    async def skip(self, leased: LeasedTask) -> None:
-        """Give a task back unanswered. It is free at once, for this session too."""
+    async def skip(self, leased: LeasedTask, reason: SkipReason = SkipReason.OTHER, note: str = "") -> bool:
+        """Leave a task to somebody else, with the reason; True where it was set aside, as enough people have done so.
+
+        False also where its lease is gone: then it is somebody else's already.
+        """
+        self._held.pop(leased.lease.lease_token, None)
+        try:
+            return await self._desk.skip(self._annotator, leased.lease.lease_token, reason, note)
+        except CallRefusedError as error:
+            _raise_unless_gone(error)
+            return False
+
+    async def escalate(self, leased: LeasedTask, note: str = "") -> None:
+        """Set a task aside for those who ask for such tasks; nothing where its lease is gone."""
+        self._held.pop(leased.lease.lease_token, None)
+        try:
+            await self._desk.escalate(self._annotator, leased.lease.lease_token, note)
+        except CallRefusedError as error:
+            _raise_unless_gone(error)
+
+    async def give_back(self, leased: LeasedTask) -> None:
+        """Give a task back as if it had not been seen. It is free at once, for this session too."""
         self._held.pop(leased.lease.lease_token, None)
         await self._desk.release(self._annotator, [leased.lease.lease_token])
 
@@ -173,11 +210,33 @@ class WorkSession:
                     extended = await self._desk.extend(self._annotator, tokens)
                 except TransientError:
                     continue
-                for token in extended.lost_lease_tokens:
-                    self._held.pop(token, None)
+                self._drop(extended)
+
+    def _drop(self, extended: ExtendedLeases) -> None:
+        reasons = {each.lease_token: each.reason for each in extended.lost}
+        for token in extended.lost_lease_tokens:
+            held = self._held.pop(token, None)
+            if held is not None:
+                reason = reasons.get(token, LostReason.EXPIRED)
+                self.lost[reason] += 1
+                log.info("task %s is dropped: %s", held.leased.lease.task, _WHY_LOST[reason])
 
     def _check_heart(self) -> None:
         if self._heart is None:
             raise RuntimeError("a work session is used inside of `async with`")
         if self._heart.done():
             self._heart.result()
+
+
+_WHY_LOST = {
+    LostReason.EXPIRED: "its lease ran out",
+    LostReason.TAKEN: "its lease ran out, and somebody else has it",
+    LostReason.ANSWERED: "it has its label",
+    LostReason.WITHDRAWN: "no answer is wanted any more",
+    LostReason.UNKNOWN: "the service knows no such lease",
+}
+
+
+def _raise_unless_gone(error: CallRefusedError) -> None:
+    if error.code != "FAILED_PRECONDITION":
+        raise error

@@ -14,6 +14,8 @@ from streamlabel.core.desk import (
     AnnotatorStats,
     ExtendedLeases,
     LeasedTask,
+    LostLease,
+    LostReason,
     QueueStats,
     UndoneAnnotation,
 )
@@ -21,6 +23,7 @@ from streamlabel.core.identity import RecordKey
 from streamlabel.core.project import Project
 from streamlabel.core.review import Annotation, Lease
 from streamlabel.errors import TransientError
+from streamlabel.review.aside_ports import Attendance
 from streamlabel.review.ports import (
     Answers,
     Bell,
@@ -38,13 +41,12 @@ from streamlabel.review.ports import (
     RefusedError,
     Settlement,
 )
+from streamlabel.review.requests import check_annotation_id, check_annotator, check_range
 from streamlabel.review.rules.answers import Verdict, judge
 from streamlabel.review.rules.showing import as_shown
 from streamlabel.review.rules.tokens import MAX_TOKEN_CHARACTERS, Grant, TokenSeal
 from streamlabel.review.rules.undoing import Undoability, undoability
 
-MAX_ANNOTATOR_CHARACTERS = 128
-MAX_ANNOTATION_ID_CHARACTERS = 64
 _WEEK_S = 7 * 86_400.0
 MAX_FIGURES_S = 90 * 86_400.0
 # A task changes under a submit only when two people race for it: a few looks settle any of that.
@@ -81,6 +83,7 @@ class ReviewDesk:
         bell: Bell,
         board: QueueBoard,
         figures: Figures,
+        attendance: Attendance,
         observer: Observer,
         seal: TokenSeal,
         limits: DeskLimits,
@@ -93,6 +96,7 @@ class ReviewDesk:
         self._bell = bell
         self._board = board
         self._figures = figures
+        self._attendance = attendance
         self._observer = observer
         self._seal = seal
         self._limits = limits
@@ -109,7 +113,7 @@ class ReviewDesk:
 
     async def annotators(self, project: str, within_s: float = 0.0) -> Sequence[AnnotatorStats]:
         """The people of a project, by name, and what they did in the last `within_s` (0: a week)."""
-        _check_range("within_s", within_s, 0, MAX_FIGURES_S)
+        check_range("within_s", within_s, 0, MAX_FIGURES_S)
         known = self._projects.get(project)
         if known is None:
             raise RefusedError(Refusal.NOT_FOUND, "project", f"there is no project {project[:80]!r}")
@@ -117,18 +121,22 @@ class ReviewDesk:
         return [replace(each, skill=crowd.skill(each.annotator)) for each in found] if crowd else found
 
     async def lease(
-        self, annotator: str, *, project: str = "", max_tasks: int = 1, wait_s: float = 0.0
+        self, annotator: str, *, project: str = "", max_tasks: int = 1, wait_s: float = 0.0, escalated: bool = False
     ) -> Sequence[LeasedTask]:
-        """Up to `max_tasks` tasks that are nobody else's, most urgent first; waits up to `wait_s` for the first."""
-        _check_annotator(annotator)
-        _check_range("max_tasks", max_tasks, 1, self._limits.max_tasks)
-        _check_range("wait_s", wait_s, 0, self._limits.max_wait_s)
+        """Up to `max_tasks` tasks that are nobody else's, most urgent first; waits up to `wait_s` for the first.
+
+        `escalated`: those that were set aside, and no others.
+        """
+        check_annotator(annotator)
+        check_range("max_tasks", max_tasks, 1, self._limits.max_tasks)
+        check_range("wait_s", wait_s, 0, self._limits.max_wait_s)
         self._wanted(project)
+        await self._attendance.came(annotator, project)
         with self._bell.listen(project) as call:
             deadline_s = asyncio.get_running_loop().time() + wait_s
             while True:
                 # Named anew each time: a project may come or go while somebody waits.
-                claims = await self._claim(annotator, self._wanted(project), max_tasks)
+                claims = await self._claim(annotator, self._wanted(project), max_tasks, escalated)
                 left_s = deadline_s - asyncio.get_running_loop().time()
                 if claims or left_s <= 0 or self._bell.is_silenced:
                     return [self._handed(claim, annotator) for claim in claims]
@@ -137,14 +145,26 @@ class ReviewDesk:
     async def extend(self, annotator: str, lease_tokens: Sequence[str]) -> ExtendedLeases:
         """Move the expiry of the leases that still hold; tell which are gone."""
         grants = self._grants(annotator, lease_tokens)
-        held = await self._leases.extend(list(grants.values()), self._limits.lease_s) if grants else {}
+        found = await self._leases.extend(list(grants.values()), self._limits.lease_s) if grants else {}
+        leases, lost, withdrawn = [], [], []
+        for token in lease_tokens:
+            grant = grants.get(token)
+            fate = LostReason.UNKNOWN if grant is None else found.get(grant, LostReason.EXPIRED)
+            if grant is None or isinstance(fate, LostReason):
+                lost.append(
+                    LostLease(lease_token=token, reason=fate if isinstance(fate, LostReason) else LostReason.UNKNOWN)
+                )
+                continue
+            key, expires_at = RecordKey.parse(fate[0]), fate[1]
+            if self._projects.get(key.project) is None:
+                withdrawn.append(grant)
+                lost.append(LostLease(lease_token=token, reason=LostReason.WITHDRAWN))
+            else:
+                leases.append(self._lease(key, grant, expires_at, token))
+        if withdrawn:
+            await self._leases.release(withdrawn)
         return ExtendedLeases(
-            leases=tuple(
-                self._lease(RecordKey.parse(held[grant][0]), grant, held[grant][1], token)
-                for token, grant in grants.items()
-                if grant in held
-            ),
-            lost_lease_tokens=tuple(token for token in lease_tokens if grants.get(token) not in held),
+            leases=tuple(leases), lost_lease_tokens=tuple(each.lease_token for each in lost), lost=tuple(lost)
         )
 
     async def release(self, annotator: str, lease_tokens: Sequence[str]) -> int:
@@ -157,18 +177,20 @@ class ReviewDesk:
 
     async def submit(self, annotator: str, annotations: Sequence[Annotation]) -> Sequence[AnnotationResult]:
         """Take answers in, one result each, in order. The same call again changes nothing and gives the same labels."""
-        _check_annotator(annotator)
-        _check_range("annotations", len(annotations), 1, self._limits.max_annotations)
+        check_annotator(annotator)
+        check_range("annotations", len(annotations), 1, self._limits.max_annotations)
         results: list[AnnotationResult | None] = [None] * len(annotations)
         open_answers: dict[int, Grant] = {}
+        tickets: dict[int, int] = {}
         for index, annotation in enumerate(annotations):
-            _check_annotation_id(f"annotations[{index}].annotation_id", annotation.annotation_id)
+            check_annotation_id(f"annotations[{index}].annotation_id", annotation.annotation_id)
             grant = self._seal.read(annotation.lease_token, annotator)
             if grant is None:
                 detail = "lease_token is unknown, or was given to another annotator"
                 results[index] = _result(annotation, Verdict(status=AnnotationStatus.REJECTED, detail=detail))
             else:
                 open_answers[index] = grant
+                tickets[index] = grant.ticket
         for _ in range(_MAX_LOOKS):
             if not open_answers:
                 break
@@ -178,12 +200,12 @@ class ReviewDesk:
                 del open_answers[index]
         if open_answers:
             raise TransientError("the tasks of these answers change too fast; submit them again")
-        return [result for result in results if result is not None]
+        return await self._with_winners(annotator, [result for result in results if result is not None], tickets)
 
     async def undo(self, annotator: str, annotation_id: str) -> UndoneAnnotation:
         """Take back the annotator's own answer, and lease its task to them again. The same call again gives the same lease."""
-        _check_annotator(annotator)
-        _check_annotation_id("annotation_id", annotation_id)
+        check_annotator(annotator)
+        check_annotation_id("annotation_id", annotation_id)
         for _ in range(_MAX_LOOKS):
             past = await self._past_answers.find(annotator, annotation_id)
             if past is None:
@@ -200,10 +222,23 @@ class ReviewDesk:
                 return UndoneAnnotation(leased=self._handed(claim, annotator), class_name=past.class_name)
         raise TransientError("the task of this answer changes too fast; undo it again")
 
-    async def _claim(self, annotator: str, projects: Sequence[str], max_tasks: int) -> Sequence[Claim]:
+    async def _with_winners(
+        self, annotator: str, results: Sequence[AnnotationResult], tickets: dict[int, int]
+    ) -> Sequence[AnnotationResult]:
+        """The results; those that came too late say since when their task has its label, and no more of it."""
+        late = [index for index, result in enumerate(results) if result.status is AnnotationStatus.SUPERSEDED]
+        if not late:
+            return results
+        won_at = await self._answers.won_at(annotator, [tickets[index] for index in late])
+        return [
+            replace(result, won_at=won_at.get(tickets[index])) if index in late else result
+            for index, result in enumerate(results)
+        ]
+
+    async def _claim(self, annotator: str, projects: Sequence[str], max_tasks: int, escalated: bool) -> Sequence[Claim]:
         if not projects or self._bell.is_silenced:
             return ()
-        claims = await self._fitting(await self._claim_unless_left(annotator, projects, max_tasks))
+        claims = await self._fitting(await self._claim_unless_left(annotator, projects, max_tasks, escalated))
         counts: dict[str, int] = {}
         for claim in claims:
             name = claim.task.key.project
@@ -212,9 +247,13 @@ class ReviewDesk:
             self._observer.leased(name, count)
         return claims
 
-    async def _claim_unless_left(self, annotator: str, projects: Sequence[str], max_tasks: int) -> Sequence[Claim]:
+    async def _claim_unless_left(
+        self, annotator: str, projects: Sequence[str], max_tasks: int, escalated: bool
+    ) -> Sequence[Claim]:
         """The claims; where the caller goes away in the middle, they go back instead of lying in nobody's hands."""
-        claiming = asyncio.ensure_future(self._leases.claim(annotator, projects, max_tasks, self._limits.lease_s))
+        claiming = asyncio.ensure_future(
+            self._leases.claim(annotator, projects, max_tasks, self._limits.lease_s, escalated=escalated)
+        )
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -291,8 +330,8 @@ class ReviewDesk:
         return [project]
 
     def _grants(self, annotator: str, lease_tokens: Sequence[str]) -> dict[str, Grant]:
-        _check_annotator(annotator)
-        _check_range("lease_tokens", len(lease_tokens), 0, self._limits.max_tasks)
+        check_annotator(annotator)
+        check_range("lease_tokens", len(lease_tokens), 0, self._limits.max_tasks)
         if any(len(token) > MAX_TOKEN_CHARACTERS for token in lease_tokens):
             detail = f"a lease token has at most {MAX_TOKEN_CHARACTERS} characters"
             raise RefusedError(Refusal.INVALID_ARGUMENT, "lease_tokens", detail)
@@ -333,20 +372,3 @@ def _one_per_task(open_answers: dict[int, Grant], annotations: Sequence[Annotati
 
 def _result(annotation: Annotation, verdict: Verdict) -> AnnotationResult:
     return AnnotationResult(annotation_id=annotation.annotation_id, status=verdict.status, detail=verdict.detail)
-
-
-def _check_annotator(annotator: str) -> None:
-    if not 1 <= len(annotator) <= MAX_ANNOTATOR_CHARACTERS or not annotator.isprintable() or annotator.isspace():
-        detail = f"must have 1-{MAX_ANNOTATOR_CHARACTERS} visible characters"
-        raise RefusedError(Refusal.INVALID_ARGUMENT, "annotator", detail)
-
-
-def _check_annotation_id(field: str, annotation_id: str) -> None:
-    if not 1 <= len(annotation_id) <= MAX_ANNOTATION_ID_CHARACTERS or not annotation_id.isprintable():
-        detail = f"must have 1-{MAX_ANNOTATION_ID_CHARACTERS} visible characters"
-        raise RefusedError(Refusal.INVALID_ARGUMENT, field, detail)
-
-
-def _check_range(field: str, value: float, low: int, high: float) -> None:
-    if not low <= value <= high:
-        raise RefusedError(Refusal.INVALID_ARGUMENT, field, f"must be {low}-{high:g}, not {value:g}")

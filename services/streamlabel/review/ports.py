@@ -17,6 +17,7 @@ from streamlabel.core.desk import (
     AnnotatorStats,
     ExtendedLeases,
     LeasedTask,
+    LostReason,
     QueueStats,
     UndoneAnnotation,
 )
@@ -53,11 +54,12 @@ class LeaseCounter(Protocol):
     """Where tasks are fetched, kept and given back."""
 
     async def lease(
-        self, annotator: str, *, project: str = "", max_tasks: int = 1, wait_s: float = 0.0
+        self, annotator: str, *, project: str = "", max_tasks: int = 1, wait_s: float = 0.0, escalated: bool = False
     ) -> Sequence[LeasedTask]:
         """Up to `max_tasks` tasks that are nobody else's, most urgent first; waits up to `wait_s` for the first.
 
-        An empty `project` means any. Raises RefusedError, or TransientError while the store is away.
+        `escalated`: tasks that were set aside, and no others. An empty `project` means any. Raises RefusedError, or TransientError
+        while the store is away.
         """
         ...
 
@@ -161,19 +163,24 @@ class Crowds(Protocol):
 class Leases(Protocol):
     """Who has which task. Time is the store's own."""
 
-    async def claim(self, annotator: str, projects: Sequence[str], max_tasks: int, lease_s: float) -> Sequence[Claim]:
-        """Up to `max_tasks` tasks of these projects: those that want another vote than the annotator's, then ready ones.
+    async def claim(
+        self, annotator: str, projects: Sequence[str], max_tasks: int, lease_s: float, *, escalated: bool = False
+    ) -> Sequence[Claim]:
+        """Up to `max_tasks` tasks of these projects: those that want somebody else than who has voted on them or skipped them, then
+        ready ones, then those that the annotator has skipped and nobody else has taken for a while.
 
-        Each most urgent first: by purpose, priority, age.
+        Each most urgent first: by purpose, priority, age. `escalated`: those that were set aside, and none of these.
         """
         ...
 
-    async def extend(self, grants: Sequence[Grant], lease_s: float) -> Mapping[Grant, tuple[str, datetime]]:
-        """The grants that still hold, with task id and new expiry; the others are left out."""
+    async def extend(
+        self, grants: Sequence[Grant], lease_s: float
+    ) -> Mapping[Grant, tuple[str, datetime] | LostReason]:
+        """Of each grant that still holds the task id and the new expiry, of the others why they do not."""
         ...
 
     async def release(self, grants: Sequence[Grant]) -> Mapping[tuple[str, Purpose], int]:
-        """Make the tasks of grants that still hold ready, or begun where they have votes; how many of each project and purpose."""
+        """Make the tasks of grants that still hold what they were before; how many of each project and purpose."""
         ...
 
 
@@ -189,6 +196,10 @@ class Answers(Protocol):
 
         Returns the annotation_ids that were kept: about the others, look again. At most one settlement per task.
         """
+        ...
+
+    async def won_at(self, annotator: str, tickets: Sequence[int]) -> Mapping[int, datetime]:
+        """When the latest answer of anybody else came, of those tasks that have their label."""
         ...
 
 

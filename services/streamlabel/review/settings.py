@@ -36,6 +36,18 @@ class ReviewSettings(GrpcSettings):
     review_lease_s: float = Field(
         60.0, ge=1, le=86_400, description="A task is somebody else's again when its person is silent for so long"
     )
+    review_max_attempts: int = Field(
+        5, ge=1, le=1000, description="A task is set aside once so many leases of it ran out or were skipped in a row"
+    )
+    review_max_skippers: int = Field(
+        3, ge=1, le=100, description="A task is set aside once so many people skipped it, or all who were there"
+    )
+    review_skip_rest_s: float = Field(
+        60.0,
+        ge=0,
+        le=86_400,
+        description="Whoever skipped a task gets it again only where nobody else took it for so long, and nothing else waits",
+    )
     review_sweep_interval_s: float = Field(1.0, ge=0.05, le=60, description="How often expired leases are looked for")
     review_stats_max_age_s: float = Field(
         1.0, ge=0, le=60, description="Queue statistics are asked of the database at most this often"

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 from streamlabel.core.access import AccessMode
+from streamlabel.core.history import EscalationReason
 from streamlabel.core.project import Project
 from streamlabel.errors import ConfigurationError
 from streamlabel.review.access import AccessLimits, Doorkeeper, Office
@@ -28,13 +29,17 @@ from streamlabel.review.adapters.postgres.intake import Intake, TaskIntake
 from streamlabel.review.adapters.postgres.leases import PostgresLeases
 from streamlabel.review.adapters.postgres.outbox import PostgresOutbox
 from streamlabel.review.adapters.postgres.past_answers import PostgresPastAnswers
+from streamlabel.review.adapters.postgres.records import PostgresTaskRecords
 from streamlabel.review.adapters.postgres.schema import ACCESS_TOKENS, schema_settings, seal_key, shared_key
+from streamlabel.review.adapters.postgres.skips import PostgresAttendance, PostgresSkips
 from streamlabel.review.adapters.projects import TableProjects
 from streamlabel.review.adapters.web.connect import ACCESS_SERVICE, CALL_LIMIT_S, REVIEW_SERVICE, connect_routes
 from streamlabel.review.adapters.web.session import session_routes
+from streamlabel.review.aside import AsideDesk, TaskArchive
 from streamlabel.review.handler import DeskLimits, ReviewDesk
 from streamlabel.review.rules.access import rule_of_route
 from streamlabel.review.rules.access_tokens import TokenHash
+from streamlabel.review.rules.aside import AsideLimits
 from streamlabel.review.rules.tokens import TokenSeal
 from streamlabel.review.settings import WEAK, ReviewSettings, is_strong
 from streamlabel.runtime.backoff import Backoff
@@ -136,11 +141,20 @@ async def _open_desk(
     table: CompactedTable[Project],
     outlet: _Outlet,
 ) -> None:
-    leases = PostgresLeases(database)
+    observer = DeskMetrics(process.metrics)
+    leases = PostgresLeases(
+        database,
+        max_attempts=settings.review_max_attempts,
+        rest_s=settings.review_skip_rest_s,
+        on_escalated=lambda project, purpose, count: observer.escalated(
+            project, purpose, EscalationReason.ATTEMPTS, count
+        ),
+    )
     board = PostgresBoard(database, clock=process.clock, max_age_s=settings.review_stats_max_age_s)
     bell = PostgresBell(database, stopping=process.stopping, clock=process.clock, backoff=_RETRY)
     projects = TableProjects(table)
     access = await _control_access(process, settings, database)
+    seal = TokenSeal(await seal_key(database))
     desk = ReviewDesk(
         projects=VisibleProjects(projects),
         leases=leases,
@@ -150,8 +164,9 @@ async def _open_desk(
         board=board,
         figures=PostgresFigures(database, clock=process.clock, max_age_s=_FIGURES_AGE_S),
         crowds=_know_people(process, settings, database, projects),
-        observer=DeskMetrics(process.metrics),
-        seal=TokenSeal(await seal_key(database)),
+        attendance=PostgresAttendance(database),
+        observer=observer,
+        seal=seal,
         limits=DeskLimits(
             lease_s=settings.review_lease_s, max_handed_bytes=min(settings.grpc_max_message_bytes // 2, _HANDED_BYTES)
         ),
@@ -159,7 +174,15 @@ async def _open_desk(
     process.add(bell, Phase.RESOURCE)
     process.add(Sweeper(leases, process.metrics, interval_s=settings.review_sweep_interval_s), Phase.RESOURCE)
     process.add(Gauges(board, projects, process.metrics, interval_s=settings.review_gauges_interval_s), Phase.RESOURCE)
-    servicer = ReviewServicer(desk)
+    aside = AsideDesk(
+        projects=projects,
+        skips=PostgresSkips(database),
+        observer=observer,
+        seal=seal,
+        limits=AsideLimits(skippers=settings.review_max_skippers, attempts=settings.review_max_attempts),
+    )
+    archive = TaskArchive(projects=projects, records=PostgresTaskRecords(database))
+    servicer = ReviewServicer(desk, aside, archive)
     visitors = Visitors(AllowedHosts.of(settings.review_allowed_hosts), env_key("review_allowed_hosts"))
     http, admit = process.http, access.guard.admit
     http.is_listed = lambda method, path: rule_of_route(method, path) is not None

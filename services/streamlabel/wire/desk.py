@@ -8,6 +8,8 @@ from streamlabel.core.desk import (
     AnnotatorStats,
     ExtendedLeases,
     LeasedTask,
+    LostLease,
+    LostReason,
     QueueStats,
     UndoneAnnotation,
 )
@@ -19,6 +21,7 @@ from streamlabel.wire.enums import EnumCodec
 from streamlabel.wire.timestamps import from_timestamp, to_timestamp
 
 STATUSES = EnumCodec(AnnotationStatus, review_service_pb2.AnnotationStatus, "ANNOTATION_STATUS")
+LOST_REASONS = EnumCodec(LostReason, review_service_pb2.LostReason, "LOST_REASON")
 
 
 def lease_to_message(lease: Lease) -> review_pb2.Lease:
@@ -58,7 +61,12 @@ def leased_task_from_message(message: review_service_pb2.LeasedTask) -> LeasedTa
 def extended_to_message(extended: ExtendedLeases) -> review_service_pb2.ExtendLeasesResponse:
     """What a heartbeat found, on the wire."""
     return review_service_pb2.ExtendLeasesResponse(
-        leases=[lease_to_message(lease) for lease in extended.leases], lost_lease_tokens=extended.lost_lease_tokens
+        leases=[lease_to_message(lease) for lease in extended.leases],
+        lost_lease_tokens=extended.lost_lease_tokens,
+        lost=[
+            review_service_pb2.LostLease(lease_token=each.lease_token, reason=LOST_REASONS.number(each.reason))
+            for each in extended.lost
+        ],
     )
 
 
@@ -67,6 +75,9 @@ def extended_from_message(message: review_service_pb2.ExtendLeasesResponse) -> E
     return ExtendedLeases(
         leases=tuple(lease_from_message(lease) for lease in message.leases),
         lost_lease_tokens=tuple(message.lost_lease_tokens),
+        lost=tuple(
+            LostLease(lease_token=each.lease_token, reason=LOST_REASONS.member(each.reason)) for each in message.lost
+        ),
     )
 
 
@@ -92,15 +103,22 @@ def annotation_from_message(message: review_pb2.Annotation) -> Annotation:
 
 def result_to_message(result: AnnotationResult) -> review_service_pb2.AnnotationResult:
     """What became of an answer, on the wire."""
-    return review_service_pb2.AnnotationResult(
+    message = review_service_pb2.AnnotationResult(
         annotation_id=result.annotation_id, status=STATUSES.number(result.status), detail=result.detail
     )
+    if result.won_at is not None:
+        message.winning_annotation.answered_at.CopyFrom(to_timestamp(result.won_at))
+    return message
 
 
 def result_from_message(message: review_service_pb2.AnnotationResult) -> AnnotationResult:
     """What became of an answer; raises ValueError for a status of a later release."""
+    won = message.HasField("winning_annotation")
     return AnnotationResult(
-        annotation_id=message.annotation_id, status=STATUSES.member(message.status), detail=message.detail
+        annotation_id=message.annotation_id,
+        status=STATUSES.member(message.status),
+        detail=message.detail,
+        won_at=from_timestamp(message.winning_annotation.answered_at) if won else None,
     )
 
 
@@ -125,6 +143,7 @@ def queue_to_message(queue: QueueStats) -> review_service_pb2.QueueStats:
         leased_tasks=queue.leased_tasks,
         answered_tasks=queue.answered_tasks,
         answers_per_minute=queue.answers_per_minute,
+        escalated_tasks=queue.escalated_tasks,
     )
     if queue.oldest_at is not None:
         message.oldest_at.CopyFrom(to_timestamp(queue.oldest_at))
@@ -141,6 +160,7 @@ def queue_from_message(message: review_service_pb2.QueueStats) -> QueueStats:
         answered_tasks=message.answered_tasks,
         oldest_at=from_timestamp(message.oldest_at) if message.HasField("oldest_at") else None,
         answers_per_minute=message.answers_per_minute,
+        escalated_tasks=message.escalated_tasks,
     )
 
 

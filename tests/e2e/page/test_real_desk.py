@@ -13,7 +13,6 @@ from streamlabel.core.project import Project
 from streamlabel.core.record import ImagePayload, PayloadKind, Record
 from streamlabel.core.review import ReviewTask, Suggestion
 from streamlabel.core.taxonomy import ClassDefinition, Taxonomy
-from streamlabel.review.adapters.grpc_service import ReviewServicer
 from streamlabel.wire.records import content_hash
 from support.nouns import text_project
 from support.page_host import PageHost, page_host
@@ -48,7 +47,7 @@ async def queue(postgres_database: str) -> AsyncIterator[ReviewQueue]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def host(queue: ReviewQueue) -> AsyncIterator[PageHost]:
-    async with page_host(ReviewServicer(queue.desk)) as host:
+    async with page_host(queue.servicer()) as host:
         yield host
 
 

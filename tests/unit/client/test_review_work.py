@@ -9,8 +9,18 @@ from datetime import UTC, datetime
 
 import pytest
 
+from streamlabel.client.refusal import CallRefusedError
 from streamlabel.client.review_work import WorkSession
-from streamlabel.core.desk import AnnotationResult, AnnotationStatus, ExtendedLeases, LeasedTask, UndoneAnnotation
+from streamlabel.core.desk import (
+    AnnotationResult,
+    AnnotationStatus,
+    ExtendedLeases,
+    LeasedTask,
+    LostLease,
+    LostReason,
+    UndoneAnnotation,
+)
+from streamlabel.core.history import SkipReason
 from streamlabel.core.review import Annotation, Lease
 from streamlabel.errors import TransientError
 from support.review_queue import task
@@ -33,6 +43,9 @@ class PaperDesk:
     extended: list[list[str]] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
     broken: Exception | None = None
+    refused: Exception | None = None
+    skipped: list[tuple[str, SkipReason, str]] = field(default_factory=list)
+    escalated: list[tuple[str, str]] = field(default_factory=list)
 
     async def lease(
         self, annotator: str, *, project: str = "", max_tasks: int = 1, wait_s: float = 0.0
@@ -46,7 +59,9 @@ class PaperDesk:
         self.extended.append(list(lease_tokens))
         if self.broken:
             raise self.broken
-        return ExtendedLeases(leases=(), lost_lease_tokens=tuple(t for t in lease_tokens if t in self.lost))
+        lost = tuple(token for token in lease_tokens if token in self.lost)
+        told = tuple(LostLease(lease_token=token, reason=LostReason.WITHDRAWN) for token in lost)
+        return ExtendedLeases(leases=(), lost_lease_tokens=lost, lost=told)
 
     async def submit(self, annotator: str, annotations: Sequence[Annotation]) -> list[AnnotationResult]:
         self.submitted += annotations
@@ -56,6 +71,17 @@ class PaperDesk:
         self.released += lease_tokens
         return len(lease_tokens)
 
+    async def skip(self, annotator: str, lease_token: str, reason: SkipReason, note: str = "") -> bool:
+        if self.refused:
+            raise self.refused
+        self.skipped.append((lease_token, reason, note))
+        return False
+
+    async def escalate(self, annotator: str, lease_token: str, note: str = "") -> None:
+        if self.refused:
+            raise self.refused
+        self.escalated.append((lease_token, note))
+
     async def undo(self, annotator: str, annotation_id: str) -> UndoneAnnotation:
         assert annotation_id == self.submitted[-1].annotation_id
         again = leased(9)
@@ -63,13 +89,17 @@ class PaperDesk:
 
 
 async def test_it_hands_out_what_it_leased_and_gives_back_what_is_left() -> None:
-    desk = PaperDesk([leased(i) for i in range(4)])
+    desk = PaperDesk([leased(i) for i in range(5)])
     async with WorkSession(desk, "mail", "ann", prefetch=3) as session:
         first = await anext(session)
         await asyncio.sleep(0.03)
         assert (await session.answer(first, "spam")).status is AnnotationStatus.ACCEPTED
-        await session.skip(await anext(session))
-    assert desk.released == ["t1", "t2"]
+        assert not await session.skip(await anext(session), SkipReason.BROKEN_RECORD, "empty")
+        await session.escalate(await anext(session), "ask the chief")
+        await session.give_back(await anext(session))
+    assert desk.skipped == [("t1", SkipReason.BROKEN_RECORD, "empty")]
+    assert desk.escalated == [("t2", "ask the chief")]
+    assert desk.released == ["t3", "t4"]
     [answer] = desk.submitted
     assert (answer.lease_token, answer.class_name) == ("t0", "spam")
     assert 25 <= answer.think_time_ms < 2_000
@@ -87,7 +117,8 @@ async def test_the_loop_ends_when_no_task_comes() -> None:
     assert desk.released == []
 
 
-async def test_leases_are_kept_alive_and_lost_ones_are_not_handed_out() -> None:
+async def test_leases_are_kept_alive_and_lost_ones_are_not_handed_out(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="streamlabel.client")
     desk = PaperDesk([leased(i, lasts_s=0.3) for i in range(3)], lost={"t1"})
     async with WorkSession(desk, "mail", "ann", prefetch=3) as session:
         first = await anext(session)
@@ -99,6 +130,8 @@ async def test_leases_are_kept_alive_and_lost_ones_are_not_handed_out() -> None:
         await asyncio.sleep(0.15)
         assert desk.extended[-1] == ["t2"]
     assert desk.released == ["t2"]
+    assert session.lost[LostReason.WITHDRAWN] == sum(session.lost.values()) == 1
+    assert "task mail/r1 is dropped: no answer is wanted any more" in caplog.text
 
 
 async def test_a_heartbeat_that_fails_in_passing_goes_on() -> None:
@@ -125,6 +158,18 @@ async def test_a_refused_answer_leaves_the_task_in_hand() -> None:
         await session.answer(in_hand, "eggs")
         assert await session.undo() is None
     assert desk.released == ["t0"]
+
+
+async def test_what_is_skipped_too_late_is_somebody_elses_already() -> None:
+    desk = PaperDesk([leased(i) for i in range(3)])
+    async with WorkSession(desk, "mail", "ann") as session:
+        desk.refused = CallRefusedError("FAILED_PRECONDITION", "lease_token", "the lease is gone")
+        assert not await session.skip(await anext(session))
+        await session.escalate(await anext(session))
+        desk.refused = CallRefusedError("INVALID_ARGUMENT", "note", "too long")
+        with pytest.raises(CallRefusedError, match="too long"):
+            await session.skip(await anext(session), SkipReason.OTHER, "x" * 501)
+    assert desk.released == []
 
 
 async def test_an_undone_task_comes_next() -> None:

@@ -41,7 +41,9 @@ class PaperLeases:
     gate: asyncio.Event | None = None
     away_for: str = ""
 
-    async def claim(self, annotator: str, projects: Sequence[str], max_tasks: int, lease_s: float) -> Sequence[Claim]:
+    async def claim(
+        self, annotator: str, projects: Sequence[str], max_tasks: int, lease_s: float, *, escalated: bool = False
+    ) -> Sequence[Claim]:
         self.asked += 1
         if self.gate:
             await self.gate.wait()
@@ -134,6 +136,11 @@ class NoFigures:
         return [AnnotatorStats(annotator="ann", answers=round(within_s))]
 
 
+class NobodyCounts:
+    async def came(self, annotator: str, project: str) -> None:
+        return
+
+
 class NoBoard:
     async def queues(self) -> Sequence[QueueStats]:
         return [QueueStats(project="mail", open_tasks=3), QueueStats(project="gone", open_tasks=1)]
@@ -157,6 +164,7 @@ class Room:
             bell=self.bell,
             board=NoBoard(),
             figures=NoFigures(),
+            attendance=NobodyCounts(),
             observer=self.tally,
             seal=SEAL,
             limits=DeskLimits(**limits),

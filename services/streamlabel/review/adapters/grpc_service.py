@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import grpc
 
 from streamlabel.core.review import Annotation
+from streamlabel.review.adapters.aside_service import AsideMethods
 from streamlabel.review.adapters.status import answer_or_abort
+from streamlabel.review.aside_ports import Archive, AsideCounter
 from streamlabel.review.ports import Desk, Refusal, RefusedError
 from streamlabel.v1 import review_pb2, review_service_pb2, review_service_pb2_grpc
 from streamlabel.wire import desk as wire_desk
@@ -19,10 +21,11 @@ from streamlabel.wire import projects as wire_projects
 SERVICE_NAME = review_service_pb2.DESCRIPTOR.services_by_name["ReviewService"].full_name
 
 
-class ReviewServicer(review_service_pb2_grpc.ReviewServiceServicer):
+class ReviewServicer(AsideMethods, review_service_pb2_grpc.ReviewServiceServicer):
     """The methods of ReviewService; of `context` they use `abort` alone."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, aside: AsideCounter, archive: Archive) -> None:
+        super().__init__(aside, archive)
         self._desk = desk
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -48,6 +51,7 @@ class ReviewServicer(review_service_pb2_grpc.ReviewServiceServicer):
                 project=request.project,
                 max_tasks=request.max_tasks,
                 wait_s=request.wait_ms / 1000,
+                escalated=request.escalated,
             )
             return review_service_pb2.LeaseTasksResponse(tasks=map(wire_desk.leased_task_to_message, tasks))
 

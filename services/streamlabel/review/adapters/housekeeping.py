@@ -1,4 +1,4 @@
-"""What has to happen again and again: expired leases become free, and the gauges tell of the queue."""
+"""What has to happen again and again: what ran out of its lease becomes free or is set aside, and the gauges tell of the queue."""
 
 from __future__ import annotations
 
@@ -97,6 +97,8 @@ class Gauges:
                 depth = queue.waiting.get(purpose, 0) if queue else 0
                 self._metrics.gauge("streamlabel_label_queue_depth", project=name, purpose=purpose.value).set(depth)
             self._metrics.gauge("streamlabel_label_queue_begun", project=name).set(queue.begun if queue else 0)
+            escalated = queue.escalated if queue else 0
+            self._metrics.gauge("streamlabel_label_queue_escalated", project=name).set(escalated)
             oldest_at = queue.oldest_at if queue else None
             age_s = (reading.seen_at - oldest_at).total_seconds() if oldest_at else 0.0
             self._metrics.gauge("streamlabel_label_queue_oldest_seconds", project=name).set(max(0.0, age_s))

@@ -69,6 +69,8 @@ WITH given AS MATERIALIZED (
         voted_classes = CASE WHEN anew OR votes = 0 THEN NULL WHEN voter IS NULL THEN voted_classes ELSE ARRAY[voted_class] END,
         fencing_token = fencing_token + anew::integer,
         asked_from = CASE WHEN anew THEN fencing_token + 1 ELSE asked_from END,
+        skipped_by = CASE WHEN NOT anew THEN skipped_by END, attempts = CASE WHEN anew THEN 0 ELSE attempts END,
+        escalated_for = CASE WHEN given.state IN (1, 4) THEN escalated_for END,
         lease_owner = CASE WHEN given.state = 1 THEN lease_owner END,
         leased_at = CASE WHEN given.state = 1 THEN leased_at END,
         lease_until = CASE WHEN given.state = 1 THEN lease_until END,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
@@ -24,7 +25,7 @@ from streamlabel.wire import decisions, labels
 from streamlabel.wire.headers import ingested_at
 
 STATE_NUMBER: Mapping[TaskState, int] = MappingProxyType(
-    {TaskState.READY: 0, TaskState.LEASED: 1, TaskState.ANSWERED: 2, TaskState.BEGUN: 3}
+    {TaskState.READY: 0, TaskState.LEASED: 1, TaskState.ANSWERED: 2, TaskState.BEGUN: 3, TaskState.ESCALATED: 4}
 )
 STATE_OF_NUMBER: Mapping[int, TaskState] = MappingProxyType({number: state for state, number in STATE_NUMBER.items()})
 STATUS_NUMBER: Mapping[AnnotationStatus, int] = MappingProxyType(
@@ -107,7 +108,7 @@ _SETTLE = (
     UPDATE task SET
         state = 2, votes = votes + 1, revision = task.revision + 1, repeats = 0, taxonomy_version = taxonomy,
         voters = NULL, voted_classes = NULL, label_no = NULL,
-        lease_owner = NULL, leased_at = NULL, lease_until = NULL
+        escalated_for = NULL, attempts = 0, lease_owner = NULL, leased_at = NULL, lease_until = NULL
     FROM accepted
     WHERE task.ticket = ANY (ARRAY (SELECT ticket FROM accepted)) AND task.ticket = accepted.ticket""",
     )
@@ -125,16 +126,26 @@ _SETTLE_VOTES = (
         repeats = 0, taxonomy_version = CASE WHEN label IS NOT NULL THEN taxonomy END,
         label_class = accepted.label_class, label_posterior = accepted.label_posterior,
         voters = array_append(voters, annotator), voted_classes = array_append(voted_classes, class_name),
-        lease_owner = NULL, leased_at = NULL, lease_until = NULL
+        escalated_for = NULL, attempts = 0, lease_owner = NULL, leased_at = NULL, lease_until = NULL
     FROM accepted
     WHERE task.ticket = ANY (ARRAY (SELECT ticket FROM accepted)) AND task.ticket = accepted.ticket
-    RETURNING task.ticket, task.project, task.state, task.votes""",
+    RETURNING task.ticket, task.project, task.state, task.votes + coalesce(cardinality(skipped_by), 0) AS done""",
     )
     + """
-SELECT ticket, CASE WHEN state = 3 THEN pg_notify($18, project || ':' || (votes + 1)) END
+SELECT ticket, CASE WHEN state = 3 THEN pg_notify($18, project || ':' || (done + 1)) END
 FROM kept LEFT JOIN answered USING (ticket)
 """
 )
+
+_WON_AT = """
+SELECT asked.ticket, answered_at FROM unnest($2::bigint[]) AS asked (ticket)
+CROSS JOIN LATERAL (SELECT FROM task WHERE ticket = asked.ticket AND state = 2 LIMIT 1) AS task
+CROSS JOIN LATERAL (
+    SELECT max(answered_at) AS answered_at FROM annotation
+    WHERE ticket = asked.ticket AND status = 1 AND retracted_at IS NULL AND annotator <> $1
+) AS won
+WHERE answered_at IS NOT NULL
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +185,11 @@ class PostgresAnswers:
     async def settle(self, annotator: str, settlements: Sequence[Settlement]) -> frozenset[str]:
         """One statement, one transaction; shared with others who settle now. Votes have a statement of their own."""
         return await self._settlements.ask(_Settled(annotator, settlements))
+
+    async def won_at(self, annotator: str, tickets: Sequence[int]) -> Mapping[int, datetime]:
+        """Asked only for answers that came too late."""
+        rows = await self._database.fetch(_WON_AT, annotator, list(tickets))
+        return {row["ticket"]: row["answered_at"] for row in rows}
 
     async def _look_all(self, group: Sequence[_Asked]) -> Sequence[Sequence[Finding]]:
         asked = [(one.annotator, question) for one in group for question in one.questions]

@@ -20,7 +20,13 @@ _READY = """
 SELECT project, purpose_rank, count(*) AS tasks, min(arrived_at) AS oldest_at FROM task WHERE state = 0
 GROUP BY project, purpose_rank
 """
-_BEGUN = _READY.replace("state = 0", "state = 3")
+# Those that somebody has skipped wait like any other; only votes make one that wants another person begun in the eyes of an operator.
+_BEGUN = """
+SELECT project, purpose_rank, count(*) AS tasks, count(*) FILTER (WHERE votes > 0) AS begun, min(arrived_at) AS oldest_at
+FROM task WHERE state = 3
+GROUP BY project, purpose_rank
+"""
+_ESCALATED = "SELECT project, count(*) AS tasks FROM task WHERE state = 4 GROUP BY project"
 _LEASED = "SELECT project, count(*) AS tasks FROM task WHERE state = 1 GROUP BY project"
 _LABELLED = """
 SELECT project, sum(labelled)::bigint AS labelled FROM (
@@ -40,10 +46,11 @@ _COST_SHARE = 0.05
 
 @dataclass(slots=True)
 class ProjectQueue:
-    """The queue of one project; `begun` are those of the waiting that want another person's vote."""
+    """The queue of one project; `begun` are those of the waiting that want another person's vote, `escalated` those set aside."""
 
     waiting: dict[Purpose, int] = field(default_factory=dict)
     begun: int = 0
+    escalated: int = 0
     oldest_at: datetime | None = None
     leased: int = 0
     labelled: int = 0
@@ -87,6 +94,7 @@ class PostgresBoard:
                 project=name,
                 open_tasks=sum(queue.waiting.values()),
                 begun_tasks=queue.begun,
+                escalated_tasks=queue.escalated,
                 leased_tasks=queue.leased,
                 answered_tasks=queue.labelled,
                 oldest_at=queue.oldest_at,
@@ -116,7 +124,9 @@ class PostgresBoard:
             queue(row["project"]).add(row)
         for row in await self._database.fetch(_BEGUN):
             queue(row["project"]).add(row)
-            queue(row["project"]).begun += row["tasks"]
+            queue(row["project"]).begun += row["begun"]
+        for row in await self._database.fetch(_ESCALATED):
+            queue(row["project"]).escalated = row["tasks"]
         for row in await self._database.fetch(_LEASED):
             queue(row["project"]).leased = row["tasks"]
         for row in await self._database.fetch(_LABELLED):

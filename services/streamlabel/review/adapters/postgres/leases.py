@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -12,6 +12,7 @@ from itertools import accumulate
 import asyncpg
 
 from streamlabel.core.decision import Purpose
+from streamlabel.core.desk import LostReason
 from streamlabel.review.adapters.postgres.bell import ready_channel
 from streamlabel.review.adapters.postgres.gathering import Gathering
 from streamlabel.review.ports import Claim
@@ -51,17 +52,19 @@ _CLAIM_IN_PROJECT = _CLAIM.format(which="project = $1", message=MESSAGE_OF_LEASE
 # `ticket > 0` admits the index across projects: see the migration.
 _CLAIM_ANYWHERE = _CLAIM.format(which="ticket > 0 AND project = ANY ($1::text[])", message=MESSAGE_OF_LEASED)
 
-# Begun tasks are few, and lie apart, so that the claims above need not look at votes. What is one's own vote to have is asked of the
-# task's row itself: the lock is taken on what it is now, so that a vote that comes in between counts.
-_BEGUN_FOR = "state = 3 AND project = ANY ($1::text[]) AND array_position(voters, {annotator}) IS NULL"
-_MAY_VOTE = f"""
+# Begun tasks are few, and lie apart, so that the claims above need not look at votes and skips. What is one's own vote to have is
+# asked of the task's row itself: the lock is taken on what it is now, so that a vote that comes in between counts. What one has
+# skipped oneself is taken only where nobody else has taken it for so long ({rested}).
+_OPEN_TO = """state = {state} AND project = ANY ($1::text[]) AND array_position(voters, {annotator}) IS NULL
+        AND (array_position(skipped_by, {annotator}) IS NULL OR skipped_at < clock_timestamp() - {rested}::interval)"""
+_OPEN = """
 SELECT annotator FROM unnest($2::text[]) AS asked (annotator)
-CROSS JOIN LATERAL (SELECT FROM task WHERE {_BEGUN_FOR.format(annotator="asked.annotator")} LIMIT 1) AS begun
+CROSS JOIN LATERAL (SELECT FROM task WHERE {open_to} LIMIT 1) AS found
 """
-_CLAIM_BEGUN = f"""
+_CLAIM_OPEN = """
 WITH picked AS MATERIALIZED (
     SELECT ticket FROM task
-    WHERE {_BEGUN_FOR.format(annotator="$2")}
+    WHERE {open_to}
     ORDER BY purpose_rank, priority DESC, ticket
     LIMIT $3
     FOR UPDATE SKIP LOCKED
@@ -72,9 +75,14 @@ WITH picked AS MATERIALIZED (
     WHERE ticket = ANY (ARRAY (SELECT ticket FROM picked))
     RETURNING ticket, fencing_token, lease_until, purpose_rank, priority
 )
-SELECT ticket, fencing_token, lease_until, message {MESSAGE_OF_LEASED}
+SELECT ticket, fencing_token, lease_until, message {message}
 ORDER BY purpose_rank, priority DESC, ticket
 """
+_MAY_VOTE = _OPEN.format(open_to=_OPEN_TO.format(state=3, annotator="asked.annotator", rested="$3"))
+_CLAIM_BEGUN, _CLAIM_ESCALATED = (
+    _CLAIM_OPEN.format(open_to=_OPEN_TO.format(state=state, annotator="$2", rested="$5"), message=MESSAGE_OF_LEASED)
+    for state in (3, 4)
+)
 
 # Rows are locked in the order of their tickets wherever several are: nobody waits in a circle.
 _HELD = """
@@ -96,31 +104,69 @@ RETURNING ticket, fencing_token, project || '/' || record_id AS task_id, lease_u
 """
 )
 
-# What has votes is begun again. So many are called for it that one of them has not voted.
-_FREE = """
-, freed AS (
-    UPDATE task SET
-        state = CASE WHEN votes = 0 THEN 0 ELSE 3 END, lease_owner = NULL, leased_at = NULL, lease_until = NULL
-    WHERE ticket = ANY (ARRAY (SELECT ticket FROM held))
-    RETURNING project, purpose_rank, votes
-), counts AS (
-    SELECT project, purpose_rank, count(*) AS freed, sum(1 + votes) AS called FROM freed GROUP BY project, purpose_rank
+# What was set aside is so again, what has votes or was skipped is begun. So many are called for it that one of them has done neither.
+WHERE_FREE = "CASE WHEN escalated_for IS NOT NULL THEN 4 WHEN votes = 0 AND skipped_by IS NULL THEN 0 ELSE 3 END"
+CALLED = "1 + votes + coalesce(cardinality(skipped_by), 0)"
+_COUNT_FREED = f"""
+counts AS (
+    SELECT project, purpose_rank, count(*) AS freed, sum({CALLED}) FILTER (WHERE state <> 4) AS called,
+        count(*) FILTER (WHERE is_new) AS set_aside
+    FROM freed GROUP BY project, purpose_rank
 )
-SELECT project, purpose_rank, freed, pg_notify($3, project || ':' || called) FROM counts
+SELECT project, purpose_rank, freed, set_aside,
+    CASE WHEN called > 0 THEN pg_notify({{channel}}, project || ':' || called) END
+FROM counts
 """
-_RELEASE = _HELD + _FREE
-_EXPIRE = """
+_RELEASE = (
+    _HELD
+    + f"""
+, freed AS (
+    UPDATE task SET state = {WHERE_FREE}, lease_owner = NULL, leased_at = NULL, lease_until = NULL
+    WHERE ticket = ANY (ARRAY (SELECT ticket FROM held))
+    RETURNING project, purpose_rank, votes, skipped_by, state, false AS is_new
+), """
+    + _COUNT_FREED.format(channel="$3")
+)
+# A lease that runs out is an attempt; after so many the task is set aside ($2).
+_EXPIRE = f"""
 WITH held AS MATERIALIZED (
-    SELECT ticket FROM task WHERE state = 1 AND lease_until <= clock_timestamp()
+    SELECT ticket, fencing_token, lease_owner, escalated_for IS NULL AND attempts + 1 >= $2 AS is_new
+    FROM task WHERE state = 1 AND lease_until <= clock_timestamp()
     ORDER BY ticket LIMIT 1000
     FOR UPDATE SKIP LOCKED
-)
-""" + _FREE.replace("$3", "$1")
+), noted AS (
+    INSERT INTO expiry (ticket, fencing_token, annotator, escalated_for)
+    SELECT ticket, fencing_token, lease_owner, CASE WHEN is_new THEN 2 END FROM held
+    ON CONFLICT DO NOTHING
+), freed AS (
+    UPDATE task SET
+        state = CASE WHEN is_new THEN 4 ELSE {WHERE_FREE} END, attempts = attempts + 1,
+        escalated_for = CASE WHEN is_new THEN 2 ELSE escalated_for END,
+        lease_owner = NULL, leased_at = NULL, lease_until = NULL
+    FROM held WHERE task.ticket = ANY (ARRAY (SELECT ticket FROM held)) AND task.ticket = held.ticket
+    RETURNING project, purpose_rank, votes, skipped_by, state, is_new
+), """ + _COUNT_FREED.format(channel="$1")
+# Why leases do not hold.
+_FATES = """
+SELECT given.ticket, given.fencing_token,
+    CASE
+        WHEN task.ticket IS NULL OR given.fencing_token < asked_from THEN 'withdrawn'
+        WHEN state = 2 THEN 'answered'
+        WHEN task.fencing_token <> given.fencing_token THEN 'taken'
+        ELSE 'expired'
+    END AS fate
+FROM unnest($1::bigint[], $2::integer[]) AS given (ticket, fencing_token)
+LEFT JOIN LATERAL (SELECT ticket, state, fencing_token, asked_from FROM task WHERE ticket = given.ticket LIMIT 1) AS task ON true
+"""
 
 
 _MOST_GATHERINGS = 1000
 # While none of those who ask could vote on a begun task, begun tasks are looked for at most this often: a look is a statement more.
 _LOOK_INTERVAL_S = 0.2
+# What one has skipped oneself never counts as rested, until one has nothing else.
+_FOR_EVER = timedelta(days=36_500)
+
+OnEscalated = Callable[[str, Purpose, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,25 +180,51 @@ class _Wish:
 class PostgresLeases:
     """Keeps the promises of `ports.Leases`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        max_attempts: int = 5,
+        rest_s: float = 60.0,
+        on_escalated: OnEscalated | None = None,
+    ) -> None:
         self._database = database
+        self._max_attempts = max_attempts
+        self._rest = timedelta(seconds=rest_s)
+        self._on_escalated = on_escalated
         self._counters: dict[tuple[tuple[str, ...], float], _Counter] = {}
 
-    async def claim(self, annotator: str, projects: Sequence[str], max_tasks: int, lease_s: float) -> Sequence[Claim]:
+    async def claim(
+        self, annotator: str, projects: Sequence[str], max_tasks: int, lease_s: float, *, escalated: bool = False
+    ) -> Sequence[Claim]:
         """One statement, shared with those who ask for the same projects now: what it returns is nobody else's."""
+        if escalated:
+            lease_for = timedelta(seconds=lease_s)
+            rows = await self._database.fetch(
+                _CLAIM_ESCALATED, list(projects), annotator, max_tasks, lease_for, self._rest
+            )
+            return [claim_of(row) for row in rows]
         key = (tuple(projects), lease_s)
         if key not in self._counters:
             if (
                 len(self._counters) >= _MOST_GATHERINGS
             ):  # Projects come and go; asks in hand keep their gathering alive.
                 self._counters.clear()
-            self._counters[key] = _Counter(self._database, *key)
+            self._counters[key] = _Counter(self._database, *key, self._rest)
         return await self._counters[key].asks.ask(_Wish(annotator, max_tasks))
 
-    async def extend(self, grants: Sequence[Grant], lease_s: float) -> Mapping[Grant, tuple[str, datetime]]:
-        """A heap-only update a lease: no index is touched."""
+    async def extend(
+        self, grants: Sequence[Grant], lease_s: float
+    ) -> Mapping[Grant, tuple[str, datetime] | LostReason]:
+        """A heap-only update a lease: no index is touched. What became of the others is asked only where there are any."""
         rows = await self._database.fetch(_EXTEND, *_columns(grants), timedelta(seconds=lease_s))
-        return {_grant_of(row): (row["task_id"], row["lease_until"]) for row in rows}
+        found: dict[Grant, tuple[str, datetime] | LostReason] = {
+            _grant_of(row): (row["task_id"], row["lease_until"]) for row in rows
+        }
+        if lost := [grant for grant in grants if grant not in found]:
+            for row in await self._database.fetch(_FATES, *_columns(lost)):
+                found[_grant_of(row)] = LostReason(row["fate"])
+        return found
 
     async def release(self, grants: Sequence[Grant]) -> Mapping[tuple[str, Purpose], int]:
         """Also rings the bell: somebody may be waiting for just these."""
@@ -160,28 +232,33 @@ class PostgresLeases:
         return {(row["project"], PURPOSE_OF_RANK[row["purpose_rank"]]): row["freed"] for row in rows}
 
     async def expire(self) -> Mapping[str, int]:
-        """Make ready what ran out of its lease, at most 1,000 tasks; returns how many of each project."""
-        rows = await self._database.fetch(_EXPIRE, ready_channel(self._database.schema))
+        """Free what ran out of its lease, at most 1,000 tasks, or set it aside; returns how many of each project."""
+        rows = await self._database.fetch(_EXPIRE, ready_channel(self._database.schema), self._max_attempts)
         freed: Counter[str] = Counter()
         for row in rows:
             freed[row["project"]] += row["freed"]
+            if row["set_aside"] and self._on_escalated is not None:
+                self._on_escalated(row["project"], PURPOSE_OF_RANK[row["purpose_rank"]], row["set_aside"])
         return freed
 
 
 class _Counter:
     """Where all stand who ask for tasks of the same projects."""
 
-    def __init__(self, database: Database, projects: Sequence[str], lease_s: float) -> None:
+    def __init__(self, database: Database, projects: Sequence[str], lease_s: float, rest: timedelta) -> None:
         self.asks: Gathering[_Wish, Sequence[Claim]] = Gathering(self._claim, weight=lambda wish: wish.max_tasks)
         self._database = database
         self._projects = projects
         self._lease_for = timedelta(seconds=lease_s)
+        self._rest = rest
         self._look_at_s = 0.0
+        self._look_back_at_s = 0.0
 
     async def _claim(self, wishes: Sequence[_Wish]) -> Sequence[Sequence[Claim]]:
         """Begun tasks go first: a label that wants one more vote should not wait for the rest of the queue.
 
-        They are looked for now and then, and whenever ready tasks do not suffice: nobody goes away while there is work for them.
+        They are looked for now and then, and whenever ready tasks do not suffice: nobody goes away while there is work for them. What
+        one has skipped oneself comes again only when there is nothing else.
         """
         looked = asyncio.get_running_loop().time() >= self._look_at_s
         claims = await self._begun(wishes) if looked else [[] for _ in wishes]
@@ -190,6 +267,9 @@ class _Counter:
                 claims[place] += more
         if not looked and (missing := _missing(wishes, claims)):
             for place, more in zip(missing, await self._begun([*missing.values()]), strict=True):
+                claims[place] += more
+        if (missing := _missing(wishes, claims)) and asyncio.get_running_loop().time() >= self._look_back_at_s:
+            for place, more in zip(missing, await self._begun([*missing.values()], rest=self._rest), strict=True):
                 claims[place] += more
         return claims
 
@@ -210,18 +290,22 @@ class _Counter:
             [claim_of(row) for row in rows if low < row["place"] <= high] for low, high in zip(after, upto, strict=True)
         ]
 
-    async def _begun(self, wishes: Sequence[_Wish]) -> list[list[Claim]]:
-        """One look for all; then a statement for each who may vote, as each may vote on other tasks."""
+    async def _begun(self, wishes: Sequence[_Wish], *, rest: timedelta = _FOR_EVER) -> list[list[Claim]]:
+        """One look for all; then a statement for each who may have any, as each may have others."""
         projects = list(self._projects)
-        rows = await self._database.fetch(_MAY_VOTE, projects, [wish.annotator for wish in wishes])
-        self._look_at_s = 0.0 if rows else asyncio.get_running_loop().time() + _LOOK_INTERVAL_S
+        rows = await self._database.fetch(_MAY_VOTE, projects, [wish.annotator for wish in wishes], rest)
+        look_at_s = 0.0 if rows else asyncio.get_running_loop().time() + _LOOK_INTERVAL_S
+        if rest is _FOR_EVER:
+            self._look_at_s = look_at_s
+        else:
+            self._look_back_at_s = look_at_s
         may_vote = {row["annotator"] for row in rows}
         claims: list[list[Claim]] = []
         for wish in wishes:
             given: Sequence[asyncpg.Record] = ()
             if wish.annotator in may_vote:
                 given = await self._database.fetch(
-                    _CLAIM_BEGUN, projects, wish.annotator, wish.max_tasks, self._lease_for
+                    _CLAIM_BEGUN, projects, wish.annotator, wish.max_tasks, self._lease_for, rest
                 )
             claims.append([claim_of(row) for row in given])
         return claims
