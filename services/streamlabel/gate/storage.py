@@ -21,6 +21,7 @@ import numpy.typing as npt
 from streamlabel.core.control import GateState
 from streamlabel.gate.alarm import HarmAlarm
 from streamlabel.gate.drift import InputWatch
+from streamlabel.gate.embeddings import as_stored, as_used
 from streamlabel.gate.expansion import Expansion
 from streamlabel.gate.features import Neighbours
 from streamlabel.gate.guard import PriceGuard
@@ -112,7 +113,7 @@ class _Writer:
                 # In full: JSON has no infinity, and rounding would make another keeper.
                 return {"float": value.hex()}
             case np.ndarray():
-                return {"array": self._array(value)}
+                return {"short" if as_stored(value) is not value else "array": self._array(value)}
             case tuple():
                 return {"tuple": [self.tree(each) for each in value]}
             case deque():
@@ -129,13 +130,14 @@ class _Writer:
         name = self._known.get(id(array))
         if name is None:
             name = self._known[id(array)] = f"a{len(self.arrays)}"
-            self.arrays[name] = array
+            self.arrays[name] = as_stored(array)
         return name
 
 
 class _Reader:
     def __init__(self, arrays: Arrays) -> None:
         self._arrays = arrays
+        self._long: dict[str, npt.NDArray[np.float64]] = {}
 
     def value(self, tree: object) -> Any:
         match tree:
@@ -145,6 +147,11 @@ class _Reader:
                 return float.fromhex(text)
             case {"array": str(name)}:
                 return self._arrays[name]
+            case {"short": str(name)}:
+                # One array still, where it stands in several parts.
+                if name not in self._long:
+                    self._long[name] = as_used(self._arrays[name])
+                return self._long[name]
             case {"tuple": list(items)}:
                 return tuple(self.value(each) for each in items)
             case {"deque": list(items), "most": most}:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streamlabel.gate.embeddings import MAX_EMBEDDING, told_apart, used_length
+from streamlabel.gate.embeddings import MAX_EMBEDDING, as_stored, as_used, told_apart, used_length
 from streamlabel.gate.fit import fit_scorer, left_out_scores
 from streamlabel.gate.published import score_all
 from streamlabel.gate.scorer import Predictions
@@ -92,3 +92,11 @@ def test_an_embedding_that_is_too_long_counts_as_none() -> None:
     wide = np.ones((60, MAX_EMBEDDING + 1))
     assert simulate(whole, truth, wide, alpha=0.2).runs == simulate(whole, truth, alpha=0.2).runs
     assert known.classes == 6
+
+
+def test_numbers_of_32_bits_are_stored_as_such_and_no_other_loses_a_bit() -> None:
+    wire = np.array([[1.5, -0.0, 1e-45], [3.4e38, 0.1, 0.0]], dtype=np.float32).astype(np.float64)
+    assert as_stored(wire).dtype == np.float32
+    assert as_used(as_stored(wire)).tobytes() == wire.tobytes()
+    for other in (np.array([0.1]), np.array([np.nan]), np.array([1e300]), np.arange(3), np.array([0.5], np.float32)):
+        assert as_stored(other) is other

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from streamlabel.gate.embeddings import MAX_EMBEDDING
 from streamlabel.gate.scorer import Predictions
 from streamlabel.learning.rules.book import Book, BookLimits
 from streamlabel.learning.rules.book_storage import dump_book, load_book
 from streamlabel.learning.rules.events import Answer
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.waiting import Waiting, WaitingRoom
+from support.gate_stream import CLASSES, GateStream
 
 MOST = 12
 SUBJECT = Subject(
@@ -79,7 +82,7 @@ def test_evidence_leaves_in_the_order_of_the_stream_and_a_loaded_room_goes_on_as
 
 
 def test_a_record_that_comes_again_waits_at_its_new_place() -> None:
-    room = WaitingRoom(MOST)
+    room = WaitingRoom(MOST, 2**30)
     for place, record_id in enumerate("abc"):
         room.add(record(record_id, place))
     room.add(record("a", 3))
@@ -90,7 +93,7 @@ def test_a_record_that_comes_again_waits_at_its_new_place() -> None:
 
 
 def test_a_record_is_in_one_place_only() -> None:
-    room = WaitingRoom(MOST)
+    room = WaitingRoom(MOST, 2**30)
     room.add(record("a", 0, eligible=False))
     room.add(record("a", 1))
     assert [each.place for each in room] == [1]
@@ -100,7 +103,7 @@ def test_a_record_is_in_one_place_only() -> None:
 
 
 def test_what_came_and_went_while_the_first_waits_leaves_nothing_behind() -> None:
-    room = WaitingRoom(MOST)
+    room = WaitingRoom(MOST, 2**30)
     room.add(record("first", 0))
     for place in range(1, 10_000):
         room.add(record(f"r{place}", place))
@@ -109,3 +112,60 @@ def test_what_came_and_went_while_the_first_waits_leaves_nothing_behind() -> Non
     assert len(room) == 1
     kept = [getattr(room, name) for name in room.__slots__]
     assert sum(len(part) for part in kept if hasattr(part, "__len__")) == 1
+
+
+def test_of_long_embeddings_fewer_are_kept() -> None:
+    room = WaitingRoom(100, 20 * 8000)
+    near = np.ones((1, 1000))
+    for place in range(30):
+        for eligible in (True, False):
+            added = record(f"{place} {eligible}", place, eligible=eligible)
+            added.prediction = replace(added.prediction, embeddings=near)
+            if not (eligible and room.full):
+                gone = room.add(added)
+                assert (gone is not None) == (not eligible and place >= 10)
+    assert (room.most, room.awaited, len(room)) == (10, 10, 20)
+    assert WaitingRoom(100, 1).most == 100
+    tiny = WaitingRoom(100, 1)
+    tiny.add(added)
+    assert (tiny.most, len(tiny)) == (1, 1)
+
+
+class Wide(GateStream):
+    """Embeddings of 512 numbers, as they come over the wire."""
+
+    def records(self, chance: np.random.Generator, error: float) -> tuple[Predictions, np.ndarray]:
+        predictions, truth = super().records(chance, error)
+        near = chance.normal(size=(self.batch, 512)).astype(np.float32).astype(np.float64)
+        return replace(predictions, embeddings=near), truth
+
+
+def test_a_book_of_long_embeddings_stays_small_however_far_behind_people_are() -> None:
+    subject = replace(SUBJECT, class_names=CLASSES)
+    bytes_kept = 2 * 1024 * 1024
+    sizes = []
+    for waiting_bytes in (bytes_kept, 2 * bytes_kept):
+        book = Book(subject, BookLimits(waiting_bytes=waiting_bytes))
+        stream = Wide(book)
+        stream.live(2500, answer=False)
+        assert book.room.full
+        assert book.crowd.missed_from_ms is not None
+        packed = dump_book(book)
+        kept = sum(len(each.rows() or ()) for each in (book.keeper.window, book.keeper._buffer))
+        assert len(packed) < waiting_bytes / 2 + (kept + 200) * 512 * 4 + 1_000_000
+        sizes.append(len(packed))
+        loaded = load_book(packed, subject, book.limits)
+        assert contents(loaded.room) == contents(book.room)
+        assert loaded.room.most == book.room.most
+        assert dump_book(loaded) == packed
+        [first, *_] = book.room
+        assert loaded.room.get(first.record_id).prediction.embeddings.tobytes() == first.prediction.embeddings.tobytes()  # type: ignore[union-attr]
+    # What waits is stored as numbers of 32 bits.
+    assert sizes[1] - sizes[0] == pytest.approx(bytes_kept / 2, rel=0.1)
+
+
+def test_a_book_of_embeddings_that_no_release_uses_any_more_begins_anew() -> None:
+    book = Book(SUBJECT, LIMITS)
+    book.dimensions = MAX_EMBEDDING + 1
+    with pytest.raises(ValueError, match="longer than this release uses"):
+        load_book(dump_book(book), SUBJECT, LIMITS)

@@ -49,13 +49,15 @@ _MOST_SUSPICIONS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BookLimits:
-    """`waiting` records at most are kept of each kind while their answers are awaited.
+    """`waiting` records at most are kept of each kind while their answers are awaited, and fewer where their embeddings together, as
+    64-bit numbers, would have more than `waiting_bytes`: the book must be a value that the database takes.
 
     A calibration record that nobody answers within `answer_ms` counts as an error; one that routing has no word of, though it speaks
     of what came `decision_ms` later, is taken to have been lost on the way, and is no evidence.
     """
 
     waiting: int = 20_000
+    waiting_bytes: int = 256 * 1024 * 1024
     answer_ms: int = 86_400_000
     decision_ms: int = 600_000
 
@@ -67,7 +69,7 @@ class Book:
         self.subject = subject
         self.limits = limits
         self.keeper = Keeper(policy or subject.gate_policy)
-        self.room = WaitingRoom(limits.waiting)
+        self.room = WaitingRoom(limits.waiting, limits.waiting_bytes)
         self.crowd = Crowd()
         self.horizon_ms = 0
         # Up to which date tasks of routing are heard.

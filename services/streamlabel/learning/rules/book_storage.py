@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from streamlabel.gate.embeddings import MAX_EMBEDDING, as_stored, as_used
 from streamlabel.gate.scorer import Predictions, join_predictions
 from streamlabel.gate.storage import Arrays, dump_keeper, load_keeper, pack, unpack
 from streamlabel.learning.rules.book import Book, BookLimits
@@ -67,6 +68,8 @@ def load_book(packed: bytes, subject: Subject, limits: BookLimits) -> Book:
         book.suspicions = [Suspicion(*each) for each in tree["suspicions"]]
         book.answered, book.calibrated = tree["answered"], tree["calibrated"]
         book.ticked_ms, book.looked_at_ms, book.dimensions = tree["ticked_ms"], tree["looked_at_ms"], tree["dimensions"]
+        if book.dimensions is not None and book.dimensions > MAX_EMBEDDING:
+            raise ValueError(f"its embeddings of {book.dimensions:,} numbers are longer than this release uses")
         book.early.put_back(
             (record_id, EarlyWord(word=Word(*word), answer=answer and Answer(*answer), heard_ms=heard_ms))
             for record_id, word, answer, heard_ms in tree["early"]
@@ -103,13 +106,16 @@ def _columns(records: list[Waiting]) -> dict[str, Any]:
         "probabilities": predictions.probabilities,
         "predicted": predictions.predicted,
     }
-    return columns if predictions.embeddings is None else columns | {"embeddings": predictions.embeddings}
+    near = predictions.embeddings
+    return columns if near is None else columns | {"embeddings": as_stored(near)}
 
 
 def _records(record_ids: list[str], arrays: Arrays, classes: int) -> list[Waiting]:
     if not record_ids:
         return []
-    predictions = Predictions(arrays["probabilities"], arrays["predicted"], classes, arrays.get("embeddings"))
+    near = arrays.get("embeddings")
+    near = None if near is None else as_used(near)
+    predictions = Predictions(arrays["probabilities"], arrays["predicted"], classes, near)
     rows = zip(record_ids, arrays["numbers"].tolist(), arrays["chances"].tolist(), strict=True)
     return [
         Waiting(

@@ -50,9 +50,12 @@ class WaitingRoom:
     """Records by id. Evidence leaves in the order of the stream, up to the first that is not answered yet (the watermark).
 
     Easy records are answered sooner than hard ones: evidence out of order would look better than the stream is.
+
+    `most` records of each kind; fewer where their embeddings are so long that together they would have more than `most_bytes`.
     """
 
     most: int
+    most_bytes: int
     # Both in the order of the stream: what is sent again once it is gone has a later place, and comes last.
     _lane: dict[str, Waiting] = field(default_factory=dict)
     _others: dict[str, Waiting] = field(default_factory=dict)
@@ -97,6 +100,9 @@ class WaitingRoom:
         """Takes a record in, in the order of the stream; where there are too many without evidence in them, the oldest goes: it is
         given back. One of the same id that was here is gone."""
         self.drop(record.record_id)
+        near = record.prediction.embeddings
+        if near is not None:
+            self.most = min(self.most, max(1, self.most_bytes // (2 * near.nbytes)))
         if record.counts:
             self._lane[record.record_id] = record
             return None
