@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import orjson
 import typer
@@ -14,17 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from streamlabel.cli.connection import DataDirOption, connect, run
-from streamlabel.client.retry import Patience
-from streamlabel.client.review import CallRefusedError, ReviewClient
+from streamlabel.cli.review_call import ask_review
+from streamlabel.cli.review_tasks import list_tasks, requeue, show
 from streamlabel.core.desk import AnnotatorStats, QueueStats
-from streamlabel.errors import TransientError
 
-_GIVE_UP_S = 5.0
 _DAY_S = 86_400
-_OTHER_REVIEW = (
-    "`streamlabel status` tells of the stack here, STREAMLABEL_CLI_REVIEW_ADDRESS names another review service"
-)
-Told = TypeVar("Told")
+_BY_PROJECT = {"project": "--project"}
 
 
 def register(app: typer.Typer) -> None:
@@ -32,6 +26,9 @@ def register(app: typer.Typer) -> None:
     review = typer.Typer(help="The tasks that wait for people.", no_args_is_help=True)
     review.command("stats")(stats)
     review.command("people")(people)
+    review.command("show")(show)
+    review.command("list")(list_tasks)
+    review.command("requeue")(requeue)
     app.add_typer(review, name="review")
 
 
@@ -42,7 +39,8 @@ def stats(
 ) -> None:
     """How many tasks wait, since when, how many are in people's hands, and how fast answers come.
 
-    Begun are those of the waiting that somebody has answered and that another person has to answer too.
+    Begun are those of the waiting that somebody has answered and that another person has to answer too. Set aside are those that
+    so many skipped, or held without an answer: they wait for whoever asks for such tasks, and are not among the waiting.
 
     Examples:
 
@@ -51,7 +49,7 @@ def stats(
       streamlabel review stats --project digits --json
     """
     address = connect(data_dir).review_address
-    queues = run(_ask(address, project, lambda client: client.stats(project)))
+    queues = run(ask_review(address, lambda client: client.stats(project), _BY_PROJECT))
     now = datetime.now(tz=UTC)
     if as_json:
         for queue in queues:
@@ -59,7 +57,7 @@ def stats(
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("project")
-    for heading in ("waiting", "begun", "in hand", "labelled", "oldest", "answers/min"):
+    for heading in ("waiting", "begun", "in hand", "set aside", "labelled", "oldest", "answers/min"):
         table.add_column(heading, justify="right")
     for queue in queues:
         table.add_row(
@@ -67,6 +65,7 @@ def stats(
             f"{queue.open_tasks:,}",
             f"{queue.begun_tasks:,}",
             f"{queue.leased_tasks:,}",
+            f"{queue.escalated_tasks:,}",
             f"{queue.answered_tasks:,}",
             _age(_age_s(queue, now)),
             f"{queue.answers_per_minute:,.0f}",
@@ -92,7 +91,7 @@ def people(
       streamlabel review people --project digits --days 1 --json
     """
     address = connect(data_dir).review_address
-    found = run(_ask(address, project, lambda client: client.annotators(project, within_s=days * _DAY_S)))
+    found = run(ask_review(address, lambda client: client.annotators(project, within_s=days * _DAY_S), _BY_PROJECT))
     if as_json:
         for person in found:
             typer.echo(orjson.dumps({**dataclasses.asdict(person), "agreement": _agreement(person)}).decode())
@@ -121,24 +120,13 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.1%}"
 
 
-async def _ask(address: str, project: str, question: Callable[[ReviewClient], Awaitable[Told]]) -> Told:
-    async with ReviewClient(address, timeout_s=_GIVE_UP_S, patience=Patience(give_up_s=_GIVE_UP_S)) as client:
-        try:
-            return await question(client)
-        except TransientError as error:
-            raise TransientError(f"review at {error}; {_OTHER_REVIEW}") from error
-        except CallRefusedError as error:
-            if error.code != "NOT_FOUND":
-                raise
-            raise typer.BadParameter(f"there is no project {project!r}", param_hint="--project") from error
-
-
 def _row(queue: QueueStats, now: datetime) -> dict[str, object]:
     return {
         "project": queue.project,
         "open_tasks": queue.open_tasks,
         "begun_tasks": queue.begun_tasks,
         "leased_tasks": queue.leased_tasks,
+        "escalated_tasks": queue.escalated_tasks,
         "answered_tasks": queue.answered_tasks,
         "oldest_at": queue.oldest_at,
         "oldest_s": _age_s(queue, now),

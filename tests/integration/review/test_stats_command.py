@@ -7,6 +7,8 @@ import json
 
 import pytest
 
+from streamlabel.core.decision import Purpose
+from streamlabel.core.history import SkipReason
 from streamlabel.core.review import Annotation
 from streamlabel.local.ports import choose
 from support.command_line import Ran, streamlabel
@@ -37,9 +39,20 @@ async def test_it_tells_of_every_queue(postgres_database: str) -> None:
         shown = await stats(address)
         assert (shown.code, shown.err) == (0, "")
         heading, mail, news = (line.split() for line in shown.out.splitlines())
-        assert heading == ["project", "waiting", "begun", "in", "hand", "labelled", "oldest", "answers/min"]
-        assert mail[:5] == ["mail", "3", "1", "1", "1"]
-        assert news == ["news", "0", "0", "0", "0", "–", "0"]
+        assert heading == [
+            "project",
+            "waiting",
+            "begun",
+            "in",
+            "hand",
+            "set",
+            "aside",
+            "labelled",
+            "oldest",
+            "answers/min",
+        ]
+        assert mail[:6] == ["mail", "3", "1", "1", "0", "1"]
+        assert news == ["news", "0", "0", "0", "0", "0", "–", "0"]
         [row] = [json.loads(line) for line in (await stats(address, "--project", "mail", "--json")).out.splitlines()]
         assert (row["open_tasks"], row["begun_tasks"], row["leased_tasks"], row["answered_tasks"]) == (3, 1, 1, 1)
         assert 0 <= row["oldest_s"] < 60
@@ -89,6 +102,61 @@ async def test_it_tells_how_people_are_doing(postgres_database: str) -> None:
         unknown = await review(address, "people", "--project", "nix")
         assert unknown.code == 2
         assert "there is no project 'nix'" in unknown.err
+
+
+async def test_what_became_of_a_record_and_of_those_set_aside(postgres_database: str) -> None:
+    """Pain 8: nobody has to look for tasks that are stuck, nor to hand them out one by one."""
+    async with review_queue(postgres_database) as queue, served(queue) as address:
+        await queue.feed(task("r/1 [red]", purpose=Purpose.CALIBRATE, blind=True), task("r2"))
+        skipped, other = await queue.desk.lease("ann", max_tasks=2)
+        await queue.aside.skip("ann", skipped.lease.lease_token, SkipReason.CANNOT_TELL, "[bold]smudged[/bold]")
+        await queue.aside.escalate("ann", other.lease.lease_token, "ask the chief")
+        [given] = await queue.desk.lease("bob")
+        held = await review(address, "show", "mail/r/1 [red]")
+        assert "in the hands of bob since" in held.out
+        annotation = Annotation(
+            annotation_id="a", lease_token=given.lease.lease_token, class_name="spam", think_time_ms=2300
+        )
+        await queue.desk.submit("bob", [annotation])
+
+        shown = await review(address, "show", "mail/r/1 [red]")
+        assert (shown.code, shown.err) == (0, "")
+        assert "mail/r/1 [red]: has its label" in shown.out
+        assert "asked to calibrate" in shown.out
+        events = [line.split("Z", 1)[-1].split() for line in shown.out.splitlines() if line.startswith("20")]
+        assert [" ".join(each) for each in events] == [
+            "arrived –",
+            "skipped, cannot tell: [bold]smudged[/bold] ann",
+            "answered 'spam' after 2.3 s bob",
+            "label, revision 1: 'spam' –",
+        ]
+        told = json.loads((await review(address, "show", "mail/r/1 [red]", "--json")).out)
+        assert [event["kind"] for event in told["events"]] == ["arrived", "skipped", "answered", "labelled"]
+        assert (told["model_name"], told["decision"]["score"], told["suggestion"]) == ("m", 0.4, None)
+        # bob could take the answer back: nothing is told that could sway another one.
+        blind = json.loads((await review(address, "show", "mail/r/1 [red]", "--as", "bob", "--json")).out)
+        assert [event["kind"] for event in blind["events"]] == ["arrived", "answered"]
+        assert (blind["model_name"], blind["decision"]["score"]) == ("", 0)
+
+        [row] = (await review(address, "list", "--project", "mail", "--state", "escalated", "--json")).out.splitlines()
+        assert (json.loads(row)["record_id"], json.loads(row)["escalation"]) == ("r2", "by_person")
+        listed = (await review(address, "list", "-p", "mail", "--limit", "1")).out
+        assert "r/1 [red]" in listed
+        assert "r2" not in listed
+        assert "set aside, as a person said" in (await review(address, "list", "-p", "mail")).out
+        back = await review(address, "requeue", "--project", "mail")
+        assert back.out == "1 task is in the queue of mail again\n"
+        assert (await review(address, "requeue", "--project", "mail")).out.startswith("0 tasks are")
+        assert "no task of mail stands so" in (await review(address, "list", "-p", "mail", "--state", "escalated")).out
+        for arguments, words in (
+            (("show", "mail"), "is not of the form <project>/<record_id>"),
+            (("show", "mail/none"), "no person was asked about 'none'"),
+            (("show", "nix/r1"), "there is no project 'nix'"),
+            (("requeue", "--project", "nix"), "there is no project 'nix'"),
+        ):
+            refused = await review(address, *arguments)
+            assert refused.code == 2
+            assert words in " ".join(refused.err.replace("│", " ").split())
 
 
 async def test_a_desk_that_does_not_answer_is_named() -> None:

@@ -32,6 +32,11 @@ async def explain(
     lines.append("On the topics lie " + ", ".join(counts) + f", {dead_letters:,} dead letters.")
     if moment.queue is not None:
         lines.append(f"In review {moment.queue.open_tasks:,} tasks wait and {moment.queue.leased_tasks:,} are in hand.")
+        if moment.queue.escalated_tasks:
+            lines.append(
+                f"{moment.queue.escalated_tasks:,} were set aside, as people skipped them: `streamlabel review requeue` "
+                "puts them back."
+            )
         if moment.queue.begun_tasks:
             lines.append(f"{moment.queue.begun_tasks:,} of those that wait want the answer of another person too.")
     else:
