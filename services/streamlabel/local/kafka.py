@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 from streamlabel.local import kafka_config, kafka_jars
@@ -34,23 +35,44 @@ class KafkaServer:
         class_path = kafka_jars.ensure(self._cache, progress)
         self._data.kafka.mkdir(parents=True, exist_ok=True)
         self._logging_file.write_text(kafka_config.LOGGING)
+        self._settling_logging_file.write_text(kafka_config.SETTLING_LOGGING)
         if not self._log_dir.exists():
             format_log_dir(self._log_dir, class_path)
         self._properties_file.write_text(
             kafka_config.properties(self._log_dir, port=self._port, controller_port=self._controller_port)
         )
+        self._controller_file.write_text(
+            kafka_config.controller_properties(self._log_dir, controller_port=self._controller_port)
+        )
 
     def start(self) -> Child:
+        was_killed = self._was_killed()
         logging = f"-Dlog4j2.configurationFile={self._logging_file}"
         options = ["-Xms256m", "-Xmx512m", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", logging]
+        command = [
+            *java_command(kafka_jars.class_path(self._cache), options),
+            "kafka.Kafka",
+            str(self._properties_file),
+        ]
         return start_child(
             self.name,
-            [*java_command(kafka_jars.class_path(self._cache), options), "kafka.Kafka", str(self._properties_file)],
+            [*self._settling(), *command] if was_killed else command,
             env=java_environment(),
             log=self._data.log_of(self.name),
             records=self._data.processes,
             death_signal=signal.SIGKILL,
         )
+
+    def _was_killed(self) -> bool:
+        """Whether the broker ran before, and did not stop by itself: it leaves a mark when it does."""
+        ran = (self._log_dir / "recovery-point-offset-checkpoint").exists()
+        return ran and not (self._log_dir / ".kafka_cleanshutdown").exists()
+
+    def _settling(self) -> list[str]:
+        script = Path(__file__).with_name("kafka_settle.py")
+        guard = Path(__file__).with_name("guard.py")
+        files = [str(each) for each in (script, guard, self._settling_logging_file, self._controller_file)]
+        return [sys.executable, "-I", "-S", *files, "--"]
 
     def is_ready(self) -> bool:
         answer = ask(self._port)
@@ -69,6 +91,14 @@ class KafkaServer:
     @property
     def _properties_file(self) -> Path:
         return self._data.kafka / "server.properties"
+
+    @property
+    def _controller_file(self) -> Path:
+        return self._data.kafka / "controller.properties"
+
+    @property
+    def _settling_logging_file(self) -> Path:
+        return self._data.kafka / "settling.properties"
 
     @property
     def _logging_file(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from streamlabel.local.ports import LOOPBACK
@@ -26,6 +27,26 @@ logger.changes.level = warn
 rootLogger.level = info
 rootLogger.appenderRef.console.ref = console
 """
+
+
+# One line for each record of the metadata: what `kafka_settle.py` reads.
+SETTLING_LOGGING = LOGGING.replace("logger.controller.level = warn", "logger.controller.level = info")
+_DEAD_AFTER_MS = 500
+
+
+def controller_properties(log_dir: Path, *, controller_port: int) -> str:
+    """`server.properties` of the same node as a controller alone, which takes its broker for dead very soon."""
+    settings = {
+        "process.roles": "controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"CONTROLLER://{LOOPBACK}:{controller_port}",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT",
+        "log.dirs": log_dir,
+        "broker.session.timeout.ms": _DEAD_AFTER_MS,
+    }
+    return _written(settings)
 
 
 def properties(log_dir: Path, *, port: int, controller_port: int) -> str:
@@ -57,4 +78,8 @@ def properties(log_dir: Path, *, port: int, controller_port: int) -> str:
         "message.max.bytes": _MESSAGE_LIMIT_BYTES,
         "replica.fetch.max.bytes": _MESSAGE_LIMIT_BYTES,
     }
+    return _written(settings)
+
+
+def _written(settings: Mapping[str, object]) -> str:
     return "".join(f"{key}={value}\n" for key, value in settings.items())
