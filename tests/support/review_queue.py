@@ -158,7 +158,8 @@ class ReviewQueue:
     async def feed(self, *values: ReviewTask | bytes, partition: int = 0) -> None:
         """Deliver tasks in one batch."""
         batch = [message(value, self.next_offset + i, partition=partition) for i, value in enumerate(values)]
-        expected = (await self.intake.offsets([partition])).get(partition)
+        stored = (await self.intake.offsets([partition])).get(partition)
+        expected = None if stored is None else stored.next_offset
         self.next_offset += len(values)
         await self.intake.apply(partition, batch, expected, self.next_offset)
 

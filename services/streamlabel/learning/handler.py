@@ -236,7 +236,8 @@ class Learner:
 
     def _advance(self, books: dict[str, _Open], wanted: dict[str, Wanted], news: Sequence[News]) -> _Turn:
         turn, now_ms = _Turn(), self._clock.now_ms()
-        self._follow_projects(books, wanted, now_ms, turn)
+        lost = "; ".join(each.lost for each in news if each.lost)
+        self._follow_projects(books, wanted, now_ms, turn, lost)
         heard = Heard(now_ms, self._coins.toss)
         for each in news:
             for prediction, written_ms in each.predictions:
@@ -258,15 +259,18 @@ class Learner:
         self._set_aside(books, now_ms, turn)
         return turn
 
-    def _follow_projects(self, books: dict[str, _Open], wanted: dict[str, Wanted], now_ms: int, turn: _Turn) -> None:
-        """A book for each subject that is to be certified now, and none for any other; one that can be read, and is whole."""
+    def _follow_projects(
+        self, books: dict[str, _Open], wanted: dict[str, Wanted], now_ms: int, turn: _Turn, lost: str
+    ) -> None:
+        """A book for each subject that is to be certified now, and none for any other; one that can be read, is whole, and has `lost`
+        nothing."""
         turn.ended += [Page(subject=subject, ended=True) for subject in self._faults.follow(wanted)]
         self._set_aside(books, now_ms, turn)
         before: dict[str, _Open] = {}
         for name, opened in list(books.items()):
-            if name not in wanted or wanted[name].subject != opened.book.subject or opened.unreadable:
+            if name not in wanted or wanted[name].subject != opened.book.subject or opened.unreadable or lost:
                 before[name] = books.pop(name)
-                turn.ended.append(self._end(before[name], now_ms))
+                turn.ended.append(self._end(before[name], now_ms, is_torn=bool(lost)))
             else:
                 # The same, but perhaps from another version of the project on.
                 opened.book.subject = wanted[name].subject
@@ -279,7 +283,7 @@ class Learner:
                 self._faults.note(each, said_of(error), now_ms)
                 continue
             books[name] = _Open(book, began=True, earlier=self._ended.get(each.subject.model, ()))
-            book.begin(_why_it_begins(each.subject, before.get(name)), now_ms)
+            book.begin(_why_it_begins(each.subject, before.get(name), lost), now_ms)
 
     def _set_aside(self, books: dict[str, _Open], now_ms: int, turn: _Turn) -> None:
         """Ends what broke, and has not ended yet."""
@@ -293,8 +297,9 @@ class Learner:
             page.fault = fault
             turn.ended.append(page)
 
-    def _end(self, gone: _Open, now_ms: int) -> Page:
-        subject, vouched = gone.book.subject, gone.vouched.closed(now_ms)
+    def _end(self, gone: _Open, now_ms: int, *, is_torn: bool = False) -> Page:
+        subject = gone.book.subject
+        vouched = (gone.vouched.torn(gone.book.course.time_of(0)) if is_torn else gone.vouched).closed(now_ms)
         if vouched.first_gate:
             self._ended[subject.model] = (*self._ended.get(subject.model, ()), vouched)
         return Page(subject=subject, ended=True, vouched=vouched)
@@ -365,14 +370,14 @@ class Learner:
             self._observer.stepped(steps)
 
 
-def _why_it_begins(subject: Subject, before: _Open | None) -> str:
+def _why_it_begins(subject: Subject, before: _Open | None, lost: str) -> str:
     """The reason of a book's first transition, where the one `before` ended for it."""
     if before is not None and before.unreadable:
         return (
             f"the book before cannot be read ({before.unreadable[:200]}): evidence begins anew, and so does the count of "
             "certificates that may have been wrong"
         )
-    changed = "" if before is None else "; ".join(changes(before.book.subject, subject))
+    changed = "" if before is None else "; ".join(filter(None, [lost, *changes(before.book.subject, subject)]))
     why = f"{changed[:_REASON]}: " if changed else ""
     return f"{why}model {subject.model_name} {subject.model_version}: no evidence yet"
 

@@ -24,6 +24,8 @@ from streamlabel.learning.rules.suspicions import NOTHING, Vouched
 class News:
     """What one read of a topic brought, in order; `predictions` and `tasks` come with the moment (ms) at which each was written.
 
+    `lost` says of what nobody will ever hear any more; evidence must not go on over that.
+
     `receipt` is what whoever brought it wants to see kept together with its effects; to learning it means nothing.
     """
 
@@ -31,6 +33,7 @@ class News:
     predictions: Sequence[tuple[Prediction, int]] = ()
     tasks: Sequence[tuple[ReviewTask, int]] = ()
     labels: Sequence[Label] = ()
+    lost: str = ""
 
 
 class StaleReceiptError(Exception):

@@ -131,6 +131,13 @@ _STAGE: Sequence[MetricSpec] = (
     _counter(
         "streamlabel_lane_rebuilds_total", "Lanes torn down and opened anew, by cause.", STAGES, "stage", "reason"
     ),
+    _counter(
+        "streamlabel_input_losses_total",
+        "Times that messages were gone before they were read: deleted by retention, or with their topic, which was made anew.",
+        ("review", "learning"),
+        "stage",
+        "cause",
+    ),
     _counter("streamlabel_retries_total", "Batches tried again after a transient fault.", STAGES, "stage"),
     _gauge("streamlabel_table_entries", "Entries of a table kept from a compacted topic.", STAGES, "table"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from streamlabel.runtime.messages import Headers, Message, Outcome
@@ -57,17 +58,55 @@ class StaleOffsetError(Exception):
     """The sink's offset is not the expected one: another consumer was there meanwhile. Nothing was applied."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoredOffset:
+    """The next offset to apply, and the mark of the message before it (`log_mark.mark_of`); empty where none was kept."""
+
+    next_offset: int
+    mark: str = ""
+
+
+class Cause(Enum):
+    """Why a stored offset is worth nothing any more."""
+
+    RETENTION = "retention"
+    ANOTHER_LOG = "another_log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Messages of a partition that were never applied and are gone: what lay at `stored_offset` and behind it, up to `goes_on_at`,
+    where retention deleted it; nobody knows how much, where the topic is another one, which is read from `goes_on_at` on."""
+
+    topic: str
+    partition: int
+    cause: Cause
+    stored_offset: int
+    goes_on_at: int
+
+    def __str__(self) -> str:
+        place = f"{self.topic}[{self.partition}]"
+        if self.cause is Cause.RETENTION:
+            last = self.goes_on_at - 1
+            return f"{place}: offsets {self.stored_offset}-{last} were deleted by retention before they were read"
+        return (
+            f"{place} is not the log that was read up to offset {self.stored_offset}: the topic was made anew; it is read from its "
+            f"beginning, and what was unread of the one before is lost"
+        )
+
+
 class OffsetSink(Protocol):
     """A store that keeps effects and input offsets in one transaction of its own (a database)."""
 
-    async def offsets(self, partitions: Sequence[int]) -> Mapping[int, int]:
-        """The next offset to apply per partition; a partition that was never applied is left out."""
+    async def offsets(self, partitions: Sequence[int]) -> Mapping[int, StoredOffset]:
+        """What is stored per partition; a partition that was never applied is left out."""
         ...
 
     async def apply(
         self, partition: int, batch: Sequence[Message], expected_offset: int | None, next_offset: int
     ) -> None:
-        """In ONE transaction: apply the batch and move the partition's offset from `expected_offset` to `next_offset`.
+        """In ONE transaction: apply the batch and move the partition's offset from `expected_offset` to `next_offset`, with the mark
+        of the batch's last message.
 
         `expected_offset` is None where nothing was stored before: insert. If the stored offset is another
         (`UPDATE … WHERE next_offset = expected` touches no row, or the insert conflicts), roll back and raise
@@ -77,6 +116,12 @@ class OffsetSink(Protocol):
         and store that as an outbox row in the same transaction. So it is published exactly once, like everything that
         leaves a database; a dead letter written straight to Kafka would be doubled or lost when the process dies
         between the two systems. Raise TransientError when the store is away.
+        """
+        ...
+
+    async def lost(self, loss: Loss) -> str:
+        """In ONE transaction: move the offset from `stored_offset` to `goes_on_at`, without a mark, with all that has to follow from
+        it. Raises like `apply`. Returns what that is, and what a person can do, for `/readyz`.
         """
         ...
 

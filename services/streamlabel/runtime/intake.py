@@ -116,7 +116,8 @@ class Intake:
         for partition, (worker, _) in list(self._workers.items()):
             _, end = await source.bounds(partition)
             position = await source.position(partition)
-            found[partition] = position is None or position < end or worker.backlog > 0
+            # Beyond its end lies who reads a log that was made anew meanwhile.
+            found[partition] = position != end or worker.backlog > 0
         return found
 
     async def assigned(self, partitions: Collection[int]) -> None:

@@ -64,6 +64,10 @@ class StageMetrics:
         """A lane closed and opens anew."""
         self._instruments["streamlabel_lane_rebuilds_total"].labels(stage=self._stage, reason=reason).inc()
 
+    def lost(self, cause: str) -> None:
+        """Messages that were never applied are gone."""
+        self._instruments["streamlabel_input_losses_total"].labels(stage=self._stage, cause=cause).inc()
+
     def lag(self, partition: int, records: int) -> None:
         """How far the stage is behind the end of a partition."""
         self._lag(partition).set(records)

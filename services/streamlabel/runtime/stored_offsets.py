@@ -3,6 +3,8 @@
     assigned ──read the offsets from the sink──▶ seek ──▶ apply batch after batch, each with the offset that the sink
     must still hold ──StaleOffsetError──▶ somebody else was there: read the offset again
 
+    offset gone, or of another log ──tell the sink, which moves it──▶ seek
+
 Kafka's own committed offset is kept up for lag monitors and never read. Invalid messages are the sink's to store, as
 dead letters in its outbox (see `OffsetSink.apply`): they leave the database the way everything leaves it.
 """
@@ -19,11 +21,12 @@ from streamlabel.errors import TransientError
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.broker import Broker, Source
 from streamlabel.runtime.clock import Clock, SystemClock
-from streamlabel.runtime.handlers import LaneLimits, OffsetSink, StaleOffsetError
+from streamlabel.runtime.handlers import Cause, LaneLimits, Loss, OffsetSink, StaleOffsetError, StoredOffset
 from streamlabel.runtime.headers import age_s
 from streamlabel.runtime.health import Check, Health
 from streamlabel.runtime.inlet import Batch, Inlet
 from streamlabel.runtime.intake import Intake
+from streamlabel.runtime.log_mark import is_of_another_log
 from streamlabel.runtime.messages import Message
 from streamlabel.runtime.stage_metrics import Instruments, StageMetrics
 from streamlabel.runtime.tasks import pause, result_before
@@ -31,6 +34,7 @@ from streamlabel.runtime.tasks import pause, result_before
 log = logging.getLogger(__name__)
 
 _TELL_GROUP_PERIOD_S = 1.0
+_TELL_LOSS_PERIOD_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,8 @@ class _Setting:
     clock: Clock
     backoff: Backoff
     stale_pause_s: float
+    broker: Broker
+    look_again_s: float
     applying: set[int] = field(default_factory=set)
 
 
@@ -68,6 +74,7 @@ class StoredOffsetConsumer:
         backoff: Backoff | None = None,
         drain_timeout_s: float = 8.0,
         stale_pause_s: float = 1.0,
+        look_again_s: float = 2.0,
     ) -> None:
         self.name = name
         self._health = health
@@ -80,6 +87,8 @@ class StoredOffsetConsumer:
             clock=clock or SystemClock(),
             backoff=backoff or Backoff(),
             stale_pause_s=stale_pause_s,
+            broker=broker,
+            look_again_s=look_again_s,
         )
         self._intake = Intake(
             name=name,
@@ -130,6 +139,9 @@ class _StoredPartition:
         self._draining = asyncio.Event()
         self._told_group_at_s = 0.0
         self._failures = 0
+        # What was lost here, for as long as this process reads the partition.
+        self._warning: str | None = None
+        self._told_at_s = float("-inf")
 
     @property
     def backlog(self) -> int:
@@ -142,7 +154,8 @@ class _StoredPartition:
 
     def reopen(self, reason: str) -> None:
         """The position is gone: begin again at what the sink says, or at what still exists."""
-        log.warning("position lost", extra={**self._context, "reason": reason})
+        if self._may_tell():
+            log.warning("position lost", extra={**self._context, "reason": reason})
         self._inlet.close()
 
     def drain(self) -> None:
@@ -175,23 +188,63 @@ class _StoredPartition:
         stored, position = opened
         log.info("partition open", extra={**self._context, "offset": position})
         self._inlet.open(position)
-        self._check.ok()
+        self._check.ok(self._warning)
         expected = stored
         while (batch := await self._inlet.take(lambda: True)) is not None:
             expected = await self._apply(batch, expected)
             await self._tell_group(expected)
 
     async def _position(self) -> tuple[int | None, int]:
-        """The sink's offset, and where to read from: it may never have been stored, or no longer exist."""
+        """The sink's offset, and where to read from: it may never have been stored, or be gone."""
         partition = self._partition
         stored = (await self._setting.sink.offsets([partition])).get(partition)
-        first, _ = await self._source.bounds(partition)
-        if stored is not None and stored < first:
-            log.error(
-                "records were deleted by retention before they were applied",
-                extra={**self._context, "first_lost": stored, "last_lost": first - 1},
-            )
-        return stored, first if stored is None else max(stored, first)
+        first, end = await self._source.bounds(partition)
+        if stored is None:
+            return None, first
+        if stored.next_offset > end:
+            # Who leads a partition since a moment ago may not know its end yet.
+            await pause(self._setting.clock, self._setting.look_again_s, self._draining)
+            first, end = await self._source.bounds(partition)
+        cause = await self._cause_of_loss(stored, first, end)
+        if cause is None:
+            return stored.next_offset, stored.next_offset
+        loss = Loss(
+            topic=self._setting.topic,
+            partition=partition,
+            cause=cause,
+            stored_offset=stored.next_offset,
+            goes_on_at=first,
+        )
+        advice = await self._setting.sink.lost(loss)
+        self._tell(loss, advice)
+        return first, first
+
+    async def _cause_of_loss(self, stored: StoredOffset, first: int, end: int) -> Cause | None:
+        """Why messages are gone that were not applied; None: none are."""
+        offset = stored.next_offset
+        if offset > end:
+            return Cause.ANOTHER_LOG
+        if offset < first:
+            return Cause.RETENTION
+        if stored.mark and offset > first:
+            tail = await self._setting.broker.read_tail(self._setting.topic, self._partition, offset, 1)
+            if is_of_another_log(stored.mark, offset, tail[-1] if tail else None):
+                return Cause.ANOTHER_LOG
+        return None
+
+    def _tell(self, loss: Loss, advice: str) -> None:
+        self._setting.metrics.lost(loss.cause.value)
+        self._warning = f"{loss}; {advice}"
+        if self._may_tell():
+            log.error("messages are lost: %s", self._warning, extra=self._context)
+
+    def _may_tell(self) -> bool:
+        """Whether it is a minute since something of this kind was logged."""
+        now_s = self._setting.clock.monotonic_s()
+        if now_s - self._told_at_s < _TELL_LOSS_PERIOD_S:
+            return False
+        self._told_at_s = now_s
+        return True
 
     async def _apply(self, batch: Batch, expected: int | None) -> int:
         """Apply until it succeeds, while the partition is ours; the sink's new offset."""

@@ -50,7 +50,8 @@ async def come(queue: ReviewQueue, *tasks: ReviewTask, sent_ms: int = FIRST_MS +
     """The records come in at this moment, all in one batch."""
     headers = ingest_headers(sent_ms)
     batch = [message(each, queue.next_offset + place, headers=headers) for place, each in enumerate(tasks)]
-    expected = (await queue.intake.offsets([0])).get(0)
+    stored = (await queue.intake.offsets([0])).get(0)
+    expected = None if stored is None else stored.next_offset
     queue.next_offset += len(batch)
     await queue.intake.apply(0, batch, expected, queue.next_offset)
 

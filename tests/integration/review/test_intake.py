@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from streamlabel.runtime import dead_letter
-from streamlabel.runtime.handlers import StaleOffsetError
+from streamlabel.runtime.handlers import Cause, Loss, StaleOffsetError, StoredOffset
+from streamlabel.runtime.log_mark import mark_of
 from support.nouns import text_project
 from support.review_queue import GROUP, TASKS_TOPIC, ReviewQueue, message, review_queue, task
 
@@ -19,15 +20,33 @@ async def count(queue: ReviewQueue) -> int:
     return int(str(await queue.scalar("SELECT count(*) FROM task")))
 
 
+async def next_offsets(queue: ReviewQueue, *partitions: int) -> dict[int, int]:
+    return {partition: each.next_offset for partition, each in (await queue.intake.offsets(partitions)).items()}
+
+
 async def test_offsets_move_with_the_tasks(postgres_database: str) -> None:
     async with review_queue(postgres_database) as queue:
         assert await queue.intake.offsets([0, 1]) == {}
         await queue.intake.apply(0, [message(task("r1"), 4), message(task("r2"), 7)], None, 8)
         await queue.intake.apply(1, [message(task("r3"), 0, partition=1)], None, 1)
         await queue.intake.apply(0, [], 8, 11)
-        assert await queue.intake.offsets([0, 1, 2]) == {0: 11, 1: 1}
+        assert await next_offsets(queue, 0, 1, 2) == {0: 11, 1: 1}
         assert await count(queue) == 3
         assert await queue.scalar("SELECT partition_no FROM task WHERE record_id = 'r3'") == 1
+
+
+async def test_a_log_that_was_made_anew_is_taken_in_from_its_beginning(postgres_database: str) -> None:
+    first = [message(task("r1"), 0), message(task("r2"), 1)]
+    async with review_queue(postgres_database) as queue:
+        await queue.intake.apply(0, first, None, 2)
+        assert await queue.intake.offsets([0]) == {0: StoredOffset(2, mark_of(first[-1]))}
+        loss = Loss(topic=TASKS_TOPIC, partition=0, cause=Cause.ANOTHER_LOG, stored_offset=2, goes_on_at=0)
+        assert "send them again" in await queue.intake.lost(loss)
+        assert await queue.intake.offsets([0]) == {0: StoredOffset(0)}
+        with pytest.raises(StaleOffsetError):
+            await queue.intake.lost(loss)
+        await queue.intake.apply(0, [message(task("r2"), 0), message(task("r3"), 1)], 0, 2)
+        assert await count(queue) == 3
 
 
 @pytest.mark.parametrize("expected", [None, 0, 1, 3])
@@ -36,7 +55,7 @@ async def test_a_consumer_that_lost_the_partition_applies_nothing(postgres_datab
         await queue.intake.apply(0, [message(task("r1"), 0), message(task("r2"), 1)], None, 2)
         with pytest.raises(StaleOffsetError):
             await queue.intake.apply(0, [message(task("zombie"), 2), message(b"foreign", 3)], expected, 4)
-        assert await queue.intake.offsets([0]) == {0: 2}
+        assert await next_offsets(queue, 0) == {0: 2}
         assert await count(queue) == 2
         assert await queue.outbox.pending(0, 10) == []
 
@@ -74,7 +93,7 @@ async def test_what_cannot_be_a_task_is_a_dead_letter_and_the_rest_goes_on(postg
             b"\xff foreign",
             task("r2", project="nobody"),
             task("taken", text="second"),
-            task("r3", needed_votes=6),
+            task("r3", needed_votes=16),
             task("r4", text="one"),
             task("r4", text="two"),
             task("r5"),

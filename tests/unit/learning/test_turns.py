@@ -14,8 +14,9 @@ from streamlabel.core.project import Project
 from streamlabel.errors import TransientError
 from streamlabel.learning.ports import News, Page, ShelvedBook, StaleReceiptError
 from streamlabel.learning.rules.events import Seen
+from streamlabel.learning.rules.suspicions import Suspicion, Vouched
 from support.gates import a_prediction, binding_of
-from support.learning_house import House, certified_project, learner, subject_of_mail, told
+from support.learning_house import NOW_MS, House, certified_project, learner, subject_of_mail, told
 
 
 class PartlyStale(House):
@@ -121,3 +122,25 @@ async def test_the_same_binding_under_another_version_is_the_same_book() -> None
     assert seen.record_ids == ("r4", "r5"), (
         "of version 3 it is not known how the model was bound, of 6 it is not known yet"
     )
+
+
+async def test_what_nobody_will_ever_hear_ends_every_book_and_what_was_not_confirmed_is_suspect() -> None:
+    house = House(certified_project())
+    vouched = Vouched(first_gate=3, confirmed_until_ms=NOW_MS - 70_000, suspicions=(Suspicion(5, 7),))
+    house.shelved = [ShelvedBook(subject=subject_of_mail(), snapshot=None, events=[], vouched=vouched)]
+    house.numbers = {"mail": 4}
+    learning = learner(house)
+    heard = asyncio.create_task(learning.hear(News(receipt="r", lost="tasks[1]: offsets 3-9 were deleted")))
+    await asyncio.sleep(0)
+    await learning.turn(1)
+    await heard
+    ended, anew = house.pages
+    assert ended.ended
+    assert ended.vouched is not None
+    assert ended.vouched.suspicions == (Suspicion(5, 7), Suspicion(NOW_MS - 70_000, NOW_MS))
+    assert anew.began
+    assert anew.steps[0].transition.reason == "tasks[1]: offsets 3-9 were deleted: model m 1: no evidence yet"
+    [gate] = told(house)
+    assert (gate.state, gate.first_gate, len(gate.suspects)) == (GateState.COLD, 5, 2)
+    await learning.turn(0)
+    assert [page.ended for page in house.pages].count(True) == 1

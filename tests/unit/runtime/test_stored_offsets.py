@@ -13,8 +13,9 @@ from prometheus_client import CollectorRegistry
 from streamlabel.errors import TransientError
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.broker import BrokerUnavailableError
-from streamlabel.runtime.handlers import LaneLimits, StaleOffsetError
+from streamlabel.runtime.handlers import Cause, LaneLimits, Loss, StaleOffsetError, StoredOffset
 from streamlabel.runtime.health import Health
+from streamlabel.runtime.log_mark import mark_of
 from streamlabel.runtime.messages import Message
 from streamlabel.runtime.metrics import Metrics
 from streamlabel.runtime.stored_offsets import StoredOffsetConsumer
@@ -30,15 +31,28 @@ class Store:
     def __init__(self) -> None:
         self.rows: list[tuple[int, bytes]] = []
         self.next: dict[int, int] = {}
+        self.marks: dict[int, str] = {}
+        self.losses: list[Loss] = []
         self.trouble: list[BaseException] = []
         self.trouble_after: list[BaseException] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.entered = asyncio.Event()
 
-    async def offsets(self, partitions: Sequence[int]) -> Mapping[int, int]:
+    async def offsets(self, partitions: Sequence[int]) -> Mapping[int, StoredOffset]:
         await asyncio.sleep(0)
-        return {partition: self.next[partition] for partition in partitions if partition in self.next}
+        return {
+            each: StoredOffset(self.next[each], self.marks.get(each, "")) for each in partitions if each in self.next
+        }
+
+    async def lost(self, loss: Loss) -> str:
+        if self.trouble:
+            raise self.trouble.pop(0)
+        assert self.next[loss.partition] == loss.stored_offset
+        self.next[loss.partition] = loss.goes_on_at
+        self.marks.pop(loss.partition, None)
+        self.losses.append(loss)
+        return "ask for them again"
 
     async def apply(
         self, partition: int, batch: Sequence[Message], expected_offset: int | None, next_offset: int
@@ -51,6 +65,7 @@ class Store:
             raise StaleOffsetError(f"expected {expected_offset}, found {self.next.get(partition)}")
         self.rows += [(partition, message.value) for message in batch]
         self.next[partition] = next_offset
+        self.marks[partition] = mark_of(batch[-1])
         if self.trouble_after:
             raise self.trouble_after.pop(0)
 
@@ -82,6 +97,7 @@ class Desk:
             "backoff": Backoff(base_s=0.005, cap_s=0.02, floor_s=0.001),
             "drain_timeout_s": 1.0,
             "stale_pause_s": 0.01,
+            "look_again_s": 0.01,
         }
         return StoredOffsetConsumer(**(settings | options))
 
@@ -210,6 +226,84 @@ async def test_retention_overtakes_an_open_partition(desk):
     applied = desk.store.of(0)
     assert applied == sorted(set(applied))
     assert applied[-50:] == list(range(150, 200))
+
+
+def losses(desk: Desk, cause: Cause) -> float:
+    return desk.metrics["streamlabel_input_losses_total"].labels(stage="review", cause=cause.value)._value.get()
+
+
+async def test_what_retention_took_is_told_to_the_store_to_people_and_to_prometheus(desk, caplog):
+    desk.put(0, *range(20))
+    desk.store.next[0] = 5
+    desk.cluster.topics[TOPIC][0].start = 12
+    async with desk.running():
+        await until(lambda: len(desk.store.rows) == 8)
+        await until(lambda: desk.health.ready)
+        [loss] = desk.store.losses
+        assert loss == Loss(topic=TOPIC, partition=0, cause=Cause.RETENTION, stored_offset=5, goes_on_at=12)
+        warning = "tasks[0]: offsets 5-11 were deleted by retention before they were read; ask for them again"
+        assert desk.health.warnings() == {"review[0]": warning}
+        assert warning in caplog.text
+        assert losses(desk, Cause.RETENTION) == 1
+
+
+@pytest.mark.parametrize("count", [0, 12, 30, 31, 90], ids=lambda count: f"{count} new ones")
+async def test_a_topic_that_was_made_anew_is_read_from_its_beginning_however_long_it_is(desk, count):
+    desk.put(0, *range(30))
+    async with desk.running():
+        await until(lambda: len(desk.store.rows) == 30)
+    desk.cluster.create_topic(TOPIC, 2)
+    desk.put(0, *range(100, 100 + count))
+    async with desk.running():
+        await until(lambda: len(desk.store.rows) == 30 + count and desk.store.losses)
+        await until(lambda: desk.health.ready)
+        assert desk.health.warnings()["review[0]"].startswith("tasks[0] is not the log that was read up to offset 30")
+    assert desk.store.of(0) == [*range(30), *range(100, 100 + count)]
+    assert desk.store.losses == [
+        Loss(topic=TOPIC, partition=0, cause=Cause.ANOTHER_LOG, stored_offset=30, goes_on_at=0)
+    ]
+    # The next one knows.
+    desk.put(0, 500)
+    async with desk.running():
+        await until(lambda: 500 in desk.store.of(0))
+    assert len(desk.store.losses) == 1
+    assert losses(desk, Cause.ANOTHER_LOG) == 1
+
+
+async def test_a_topic_is_made_anew_under_a_reader(desk, caplog):
+    broker = FakeBroker(desk.cluster)
+    desk.put(0, *range(30))
+    async with desk.running(broker) as consumer:
+        await until(lambda: len(desk.store.rows) == 30)
+        desk.cluster.create_topic(TOPIC, 2)
+        assert not (await consumer.caught_up())[0], "who stands beyond the end has not read everything"
+        desk.put(0, *range(100, 110))
+        await until(lambda: len(desk.store.rows) == 40)
+    assert desk.store.of(0) == [*range(30), *range(100, 110)]
+    assert [each.cause for each in desk.store.losses] == [Cause.ANOTHER_LOG]
+    assert caplog.text.count("position lost") + caplog.text.count("messages are lost") == 1
+
+
+async def test_a_store_that_is_away_hears_of_the_loss_later(desk):
+    desk.put(0, *range(3))
+    desk.store.next[0] = 7
+    desk.store.trouble = [TransientError("connection lost")] * 3
+    async with desk.running():
+        await until(lambda: len(desk.store.rows) == 3)
+    assert [each.stored_offset for each in desk.store.losses] == [7]
+
+
+async def test_who_leads_a_partition_since_a_moment_ago_may_not_know_its_end(desk):
+    desk.put(0, *range(10))
+    desk.store.next[0] = 10
+    partition = desk.cluster.topics[TOPIC][0]
+    hidden = [partition.entries.pop() for _ in range(4)]
+    async with desk.running(look_again_s=0.3):
+        await asyncio.sleep(0.1)
+        partition.entries.extend(reversed(hidden))
+        desk.put(0, 10)
+        await until(lambda: desk.store.of(0) == [10])
+    assert desk.store.losses == []
 
 
 async def test_stopping_finishes_the_batch_in_hand(desk):

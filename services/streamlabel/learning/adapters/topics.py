@@ -12,7 +12,8 @@ from streamlabel.errors import InvalidMessageError
 from streamlabel.learning.adapters.postgres.shelf import Receipt
 from streamlabel.learning.ports import Listener, News, StaleReceiptError
 from streamlabel.runtime.dead_letter import DeadLetter, dead_letter
-from streamlabel.runtime.handlers import StaleOffsetError
+from streamlabel.runtime.handlers import Loss, StaleOffsetError, StoredOffset
+from streamlabel.runtime.log_mark import mark_of
 from streamlabel.runtime.messages import Message
 from streamlabel.runtime.postgres.database import Database
 from streamlabel.wire import labels, predictions, review_tasks
@@ -22,7 +23,9 @@ from streamlabel.wire.flow import LABELS, PREDICTIONS, REVIEW_TASKS, TopicSpec
 log = logging.getLogger(__name__)
 
 _PARTITIONS = "SELECT partition_no FROM input_offset WHERE topic = $1"
-_OFFSETS = "SELECT partition_no, next_offset FROM input_offset WHERE topic = $1 AND partition_no = ANY ($2::integer[])"
+_OFFSETS = """
+SELECT partition_no, next_offset, mark FROM input_offset WHERE topic = $1 AND partition_no = ANY ($2::integer[])
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +100,24 @@ class TopicSink:
         self._group = group
         self._on_applied = on_applied
 
-    async def offsets(self, partitions: Sequence[int]) -> Mapping[int, int]:
+    async def offsets(self, partitions: Sequence[int]) -> Mapping[int, StoredOffset]:
         """As the database has them."""
         rows = await self._database.fetch(_OFFSETS, self._topic, list(partitions))
-        return {row["partition_no"]: row["next_offset"] for row in rows}
+        return {row["partition_no"]: StoredOffset(row["next_offset"], row["mark"] or "") for row in rows}
+
+    async def lost(self, loss: Loss) -> str:
+        """Evidence with a hole in it vouches for nothing: that of every book ends, and begins anew behind the hole."""
+        receipt = Receipt(
+            topic=self._topic,
+            partition=loss.partition,
+            expected_offset=loss.stored_offset,
+            next_offset=loss.goes_on_at,
+        )
+        await self._hear(News(receipt=receipt, lost=str(loss)))
+        return (
+            "the evidence of every certified project has begun anew by itself, people label everything until it suffices, and what "
+            "the model labelled since the last confirmation is suspect (`streamlabel gate suspects`)"
+        )
 
     async def apply(
         self, partition: int, batch: Sequence[Message], expected_offset: int | None, next_offset: int
@@ -122,13 +139,17 @@ class TopicSink:
             partition=partition,
             expected_offset=expected_offset,
             next_offset=next_offset,
+            mark=mark_of(batch[-1]),
             letters=letters,
         )
+        await self._hear(self._reading.news(receipt, found))
+        self._on_applied(partition, batch[-1].timestamp_ms)
+
+    async def _hear(self, news: News) -> None:
         try:
-            await self._learner.hear(self._reading.news(receipt, found))
+            await self._learner.hear(news)
         except StaleReceiptError as error:
             raise StaleOffsetError(str(error)) from error
-        self._on_applied(partition, batch[-1].timestamp_ms)
 
     def _is_ours(self, key: bytes) -> bool:
         return self._projects.is_certified(key.partition(b"/")[0].decode(errors="replace"))

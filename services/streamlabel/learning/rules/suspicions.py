@@ -46,6 +46,11 @@ class Vouched:
     confirmed_until_ms: int = 0
     suspicions: tuple[Suspicion, ...] = ()
 
+    def torn(self, begin_ms: int) -> Vouched:
+        """The same where something was lost on the way: what was not confirmed by then, of all since `begin_ms`, is suspect."""
+        from_ms = self.confirmed_until_ms or begin_ms
+        return replace(self, suspicions=(*self.suspicions, Suspicion(from_ms))) if from_ms else self
+
     def closed(self, at_ms: int) -> Vouched:
         """The same once the book has ended: nothing is confirmed any more, and no doubt goes on."""
         return replace(self, suspicions=tuple(each.closed(at_ms) for each in self.suspicions))

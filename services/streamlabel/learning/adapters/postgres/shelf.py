@@ -96,11 +96,12 @@ _MOST_BYTES = 900 * 1024 * 1024
 # What the numbers of one book can come to here. Anything else is a defect of the service, or of the database.
 _OF_ONE_BOOK = (*OF_ONE_BOOK, asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 _BEGIN_OFFSET = """
-INSERT INTO input_offset (topic, partition_no, next_offset) VALUES ($1, $2, $3)
+INSERT INTO input_offset (topic, partition_no, next_offset, mark) VALUES ($1, $2, $3, $4)
 ON CONFLICT (topic, partition_no) DO NOTHING RETURNING next_offset
 """
 _MOVE_OFFSET = """
-UPDATE input_offset SET next_offset = $3 WHERE topic = $1 AND partition_no = $2 AND next_offset = $4 RETURNING next_offset
+UPDATE input_offset SET next_offset = $3, mark = $4 WHERE topic = $1 AND partition_no = $2 AND next_offset = $5
+RETURNING next_offset
 """
 _SEND = """
 WITH numbered AS (UPDATE outbox_progress SET last_numbered = last_numbered + 1 RETURNING last_numbered)
@@ -110,12 +111,14 @@ INSERT INTO outbox (seq, topic, partition_no, key, value, headers) SELECT last_n
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What a read of a topic wants to see kept together with its effects: where it ended, and what nobody could read of it."""
+    """What a read of a topic wants to see kept together with its effects: where it ended, the mark of its last message, and what
+    nobody could read of it."""
 
     topic: str
     partition: int
     expected_offset: int | None
     next_offset: int
+    mark: str = ""
     letters: Sequence[DeadLetter] = ()
 
 
@@ -219,7 +222,7 @@ async def _moved(connection: Connection, receipts: Sequence[object]) -> list[Rec
         if not isinstance(receipt, Receipt):
             raise TypeError(f"no receipt: {receipt!r}")
         given.append(receipt)
-        place = (receipt.topic, receipt.partition, receipt.next_offset)
+        place = (receipt.topic, receipt.partition, receipt.next_offset, receipt.mark or None)
         if receipt.expected_offset is None:
             moved = await connection.fetchval(_BEGIN_OFFSET, *place)
         else:

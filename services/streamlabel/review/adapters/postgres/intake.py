@@ -18,7 +18,8 @@ from streamlabel.review.ports import Projects
 from streamlabel.review.rules.admission import admit, conflicting
 from streamlabel.review.rules.order import PURPOSE_RANK
 from streamlabel.runtime.dead_letter import dead_letter
-from streamlabel.runtime.handlers import StaleOffsetError
+from streamlabel.runtime.handlers import Loss, StaleOffsetError, StoredOffset
+from streamlabel.runtime.log_mark import mark_of
 from streamlabel.runtime.messages import Message
 from streamlabel.runtime.postgres.database import Connection, Database
 from streamlabel.runtime.postgres.headers import pack_headers
@@ -29,11 +30,12 @@ log = logging.getLogger(__name__)
 
 # The fence. The lock it takes also keeps a second consumer of the partition waiting until this transaction is over.
 _BEGIN_OFFSET = """
-INSERT INTO input_offset (topic, partition_no, next_offset) VALUES ($1, $2, $3)
+INSERT INTO input_offset (topic, partition_no, next_offset, mark) VALUES ($1, $2, $3, $4)
 ON CONFLICT (topic, partition_no) DO NOTHING RETURNING next_offset
 """
 _MOVE_OFFSET = """
-UPDATE input_offset SET next_offset = $3 WHERE topic = $1 AND partition_no = $2 AND next_offset = $4 RETURNING next_offset
+UPDATE input_offset SET next_offset = $3, mark = $4 WHERE topic = $1 AND partition_no = $2 AND next_offset = $5
+RETURNING next_offset
 """
 # A batch is joined with itself here; row by row, as everywhere else, that would be quadratic.
 _JOIN_BY_HASH = "SET LOCAL enable_hashjoin = on"
@@ -90,14 +92,23 @@ class TaskIntake:
         self._database = database
         self._intake = intake
 
-    async def offsets(self, partitions: Sequence[int]) -> Mapping[int, int]:
+    async def offsets(self, partitions: Sequence[int]) -> Mapping[int, StoredOffset]:
         """As the database has them."""
         rows = await self._database.fetch(
-            "SELECT partition_no, next_offset FROM input_offset WHERE topic = $1 AND partition_no = ANY ($2::integer[])",
+            "SELECT partition_no, next_offset, mark FROM input_offset WHERE topic = $1 AND partition_no = ANY ($2::integer[])",
             self._intake.topic,
             list(partitions),
         )
-        return {row["partition_no"]: row["next_offset"] for row in rows}
+        return {row["partition_no"]: StoredOffset(row["next_offset"], row["mark"] or "") for row in rows}
+
+    async def lost(self, loss: Loss) -> str:
+        """Only the offset moves: a task that comes again is the one that there is, so that a log may be read from its beginning."""
+        async with self._database.transaction() as connection:
+            await self._move_offset(connection, loss.partition, loss.stored_offset, loss.goes_on_at, mark=None)
+        return (
+            "no task comes twice by that, but records whose tasks are lost are asked of nobody: send them again "
+            "(`streamlabel records send`)"
+        )
 
     async def apply(
         self, partition: int, batch: Sequence[Message], expected_offset: int | None, next_offset: int
@@ -106,7 +117,9 @@ class TaskIntake:
         sorted_out = await self._sort_out(batch)
         repeated = 0
         async with self._database.transaction() as connection:
-            await self._move_offset(connection, partition, expected_offset, next_offset)
+            await self._move_offset(
+                connection, partition, expected_offset, next_offset, mark=mark_of(batch[-1]) if batch else None
+            )
             if sorted_out.tasks:
                 repeated = await self._insert(connection, partition, sorted_out)
             letters = [
@@ -123,9 +136,15 @@ class TaskIntake:
             self._intake.on_outbox()
 
     async def _move_offset(
-        self, connection: Connection, partition: int, expected_offset: int | None, next_offset: int
+        self,
+        connection: Connection,
+        partition: int,
+        expected_offset: int | None,
+        next_offset: int,
+        *,
+        mark: str | None,
     ) -> None:
-        place = (self._intake.topic, partition, next_offset)
+        place = (self._intake.topic, partition, next_offset, mark)
         if expected_offset is None:
             moved = await connection.fetchval(_BEGIN_OFFSET, *place)
         else:
