@@ -94,11 +94,16 @@ async def test_a_page_opened_while_the_service_is_away_says_what_to_do_and_start
     visit: Visit, host: PageHost
 ) -> None:
     host.down = True
-    ada = await visit()
+    ada = await visit("")
     alert = ada.page.get_by_role("alert")
     await expect(alert).to_contain_text("The service is not ready")
     await expect(alert).to_contain_text("It is tried again by itself.")
     await expect(alert).to_contain_text("/readyz")
+    host.down = False
+    await ada.page.get_by_label("Your name").fill("ada")
+    host.down = True
+    await ada.page.keyboard.press("Enter")
+    await expect(alert).to_contain_text("The service is not ready")
     host.down = False
     await ada.sees("d-0000")
 

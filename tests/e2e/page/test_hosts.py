@@ -116,7 +116,7 @@ async def test_behind_such_a_proxy_a_name_that_is_not_listed_is_told_what_is_mis
 ) -> None:
     async with proxy_before(named_host) as port:
         page = await named_browser.new_page()
-        ada = await Visitor.enter(page, f"http://{REBOUND}:{port}/", name="ada", project="digits")
+        ada = await Visitor.enter(page, f"http://{REBOUND}:{port}/", name="", project="digits")
         await expect(page.get_by_role("heading", name="The service refused")).to_be_visible()
         await expect(page.locator(".screen-detail")).to_contain_text("STREAMLABEL_REVIEW_ALLOWED_HOSTS")
         assert mistakes(ada) == []

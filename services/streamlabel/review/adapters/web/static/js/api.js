@@ -1,6 +1,6 @@
-// ReviewService over HTTP: the unary Connect protocol with JSON. One function, one kind of error.
+// The services of review over HTTP: the unary Connect protocol with JSON. One function, one kind of error.
 
-const PATH = "/streamlabel.v1.ReviewService/";
+const PATH = "/streamlabel.v1.";
 const CALL_LIMIT_MS = 10_000;
 
 // What an error without a Connect body means, by its HTTP status.
@@ -38,13 +38,13 @@ export class CallError extends Error {
   }
 }
 
-// The answer, or a CallError; an abort through `signal` stays what it is.
+// The answer, or a CallError; an abort through `signal` stays what it is. `method` is of ReviewService, or `<Service>/<Method>`.
 export async function call(method, message, { signal, limitMs = CALL_LIMIT_MS, keepalive = false } = {}) {
   const limit = AbortSignal.timeout(limitMs);
   let response;
   let text;
   try {
-    response = await fetch(PATH + method, {
+    response = await fetch(PATH + (method.includes("/") ? method : `ReviewService/${method}`), {
       method: "POST",
       headers: { "Content-Type": "application/json", "Connect-Protocol-Version": "1" },
       body: JSON.stringify(message),

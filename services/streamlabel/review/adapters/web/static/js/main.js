@@ -1,9 +1,10 @@
-// From nothing to the desk: name → project → desk. The project's name stands in the address, so it can be kept and sent.
+// From nothing to the desk: person → project → desk. The project's name stands in the address, so it can be kept and sent.
 
 import { call } from "./api.js";
 import { Outbox } from "./desk/outbox.js";
 import { Session, State } from "./desk/session.js";
 import { memory } from "./memory.js";
+import { signIn, signOut, whoAmI } from "./person.js";
 import { Projects } from "./projects.js";
 import { QueueWatch } from "./queue.js";
 import { Backoff, pause } from "./backoff.js";
@@ -18,9 +19,9 @@ const PROJECTS_PERIOD_MS = 5_000;
 
 class App {
   #main = document.getElementById("main");
-  #outbox = new Outbox(call);
-  #projects = new Projects(call);
-  #queue = new QueueWatch(call);
+  #outbox = new Outbox((...what) => this.#call(...what));
+  #projects = new Projects((...what) => this.#call(...what));
+  #queue = new QueueWatch((...what) => this.#call(...what));
   #notices = new Notices();
   #session = null;
   #desk = null;
@@ -31,11 +32,15 @@ class App {
   #freeSince = null;
   // Grows with each change of screen: what was begun for an earlier one stops.
   #turn = 0;
+  // Whether anybody may answer under any name; else the service knows people by their tokens.
+  #isOpen = true;
+  #hasBegun = false;
+  #asksToken = false;
 
   constructor() {
     this.header = new Header({
       projects: () => { location.hash = ""; },
-      person: () => this.#askName(),
+      person: () => (this.#isOpen ? this.#askName() : this.#showAccount()),
       help: () => (this.#desk ? this.#desk.openHelp() : openHelp([], false)),
     });
     this.#queue.addEventListener("change", () => this.#drawProgress());
@@ -46,11 +51,59 @@ class App {
     addEventListener("storage", () => this.#drawProgress());
   }
 
-  start() {
+  async start() {
+    const turn = this.#turn;
+    this.#show(screens.loading());
+    const person = await this.#insistently(turn, whoAmI);
+    if (turn !== this.#turn) return;
+    this.#isOpen = person.isOpen;
+    if (!person.isOpen && !person.name) return this.#askToken();
+    if (!person.isOpen) memory.annotator = person.name;
+    this.#begin();
+  }
+
+  #begin() {
+    this.#hasBegun = true;
     this.#queue.start();
-    this.#outbox.adopt(memory.unsent());
+    // What somebody else has left here unsent waits until they sign in again: under this token it would be refused.
+    this.#outbox.adopt(memory.unsent().filter(({ annotator }) => this.#isOpen || annotator === memory.annotator));
     if (memory.annotator) this.#enter();
     else this.#askName();
+  }
+
+  async #call(...what) {
+    try {
+      return await call(...what);
+    } catch (error) {
+      // The token was revoked, or the cookie is gone. Answers wait in the outbox.
+      if (error.code === "unauthenticated" && !this.#isOpen && !this.#asksToken) this.#askToken();
+      throw error;
+    }
+  }
+
+  #askToken() {
+    this.#asksToken = true;
+    this.#leaveDesk();
+    this.header.showPerson("");
+    this.#show(screens.login(async (token) => {
+      const name = await signIn(token);
+      const isSame = name === memory.annotator;
+      memory.annotator = name;
+      if (this.#hasBegun && !isSame) return location.reload();
+      this.#asksToken = false;
+      if (!this.#hasBegun) return this.#begin();
+      this.#outbox.tryNow();
+      this.#enter();
+    }));
+  }
+
+  #showAccount() {
+    this.#leaveDesk();
+    this.#show(screens.account(memory.annotator, this.#outbox.unsent, async () => {
+      await signOut();
+      memory.annotator = "";
+      location.reload();
+    }, () => this.#enter()));
   }
 
   #askName() {
@@ -67,7 +120,7 @@ class App {
     this.header.showPerson(memory.annotator);
     const turn = this.#turn;
     this.#show(screens.loading());
-    await this.#loadProjects(turn);
+    await this.#insistently(turn, () => this.#projects.load());
     if (turn !== this.#turn) return;
     const wanted = decodeURIComponent(location.hash.slice(1));
     const all = this.#projects.all;
@@ -76,11 +129,12 @@ class App {
     else this.#chooseProject(turn);
   }
 
-  async #loadProjects(turn) {
+  // What `ask` brings, asked for again and again until it comes or the screen is another.
+  async #insistently(turn, ask) {
     const backoff = new Backoff();
     while (turn === this.#turn) {
       try {
-        return await this.#projects.load();
+        return await ask();
       } catch (error) {
         const hurry = new AbortController();
         if (turn === this.#turn) this.#show(screens.trouble(error, () => hurry.abort()));
@@ -103,7 +157,7 @@ class App {
   #openDesk(project) {
     this.#project = project;
     this.header.showProject(project);
-    this.#session = new Session(call, { annotator: memory.annotator, project: project.name, prepare, outbox: this.#outbox });
+    this.#session = new Session((...what) => this.#call(...what), { annotator: memory.annotator, project: project.name, prepare, outbox: this.#outbox });
     this.#session.addEventListener("change", () => this.#onChange());
     this.#session.addEventListener("progress", () => this.#onProgress());
     this.#desk = new DeskView(this.#session, project, this.#notices);
@@ -134,7 +188,7 @@ class App {
     const { name } = this.#project;
     this.#leaveDesk();
     const turn = this.#turn;
-    await this.#loadProjects(turn);
+    await this.#insistently(turn, () => this.#projects.load());
     if (turn !== this.#turn || !this.#projects.get(name)) return;
     this.#notices.show({ kind: "outdated" });
     this.#openDesk(this.#projects.get(name));

@@ -30,8 +30,64 @@ export function welcome(current, done) {
   h("label", { class: "field-label", htmlFor: "name" }, "Your name"),
   h("div", { class: "field-row" }, input, h("button", { class: "button button-strong", type: "submit" }, "Start")),
   h("p", { class: "screen-note", id: "name-note" },
-    "This browser remembers it. There is no password yet: whoever can open this page can answer under any name."));
+    "This browser remembers it. ",
+    h("b", {}, "This desk is open: whoever reaches this page can answer under any name."),
+    " Whoever runs it has it ask for tokens with ", h("code", {}, "STREAMLABEL_REVIEW_ACCESS=tokens"), "."));
   return { node: form, focus: () => input.select() };
+}
+
+// Asks for the token; `done(token)` resolves, or rejects with the error that is then shown.
+export function login(done) {
+  const input = h("input", {
+    class: "field",
+    id: "token",
+    type: "password",
+    required: true,
+    autocomplete: "current-password",
+    spellcheck: false,
+    "aria-describedby": "token-note",
+  });
+  const problem = h("p", { class: "screen-note", role: "alert" });
+  const button = h("button", { class: "button button-strong", type: "submit" }, "Sign in");
+  const send = async (event) => {
+    event.preventDefault();
+    const token = input.value.trim();
+    if (!token || button.disabled) return;
+    button.disabled = true;
+    problem.textContent = "";
+    try {
+      await done(token);
+    } catch (error) {
+      problem.textContent = line(error.message, 300);
+      input.select();
+    }
+    button.disabled = false;
+  };
+  const form = h("form", { class: "screen", onsubmit: send },
+    h("h2", { class: "screen-title" }, "Who is labelling?"),
+    h("p", { class: "screen-lead" }, "Sign in with the token that you were given. Your name goes with every answer."),
+    h("label", { class: "field-label", htmlFor: "token" }, "Your token"),
+    h("div", { class: "field-row" }, input, button),
+    problem,
+    h("p", { class: "screen-note", id: "token-note" },
+      "You stay signed in until you sign out. No token, or a lost one? Whoever runs this makes one with ",
+      h("code", {}, "streamlabel annotators token NAME"), "."));
+  return { node: form, focus: () => input.focus() };
+}
+
+// Who is signed in; `signOut()` resolves or rejects with the error that is then shown.
+export function account(name, unsent, signOut, goBack) {
+  const problem = h("p", { class: "screen-note", role: "alert" });
+  const leave = () => signOut().catch((error) => { problem.textContent = line(error.message, 300); });
+  const back = h("button", { class: "button", type: "button", onclick: goBack }, "Go on labelling");
+  const node = h("section", { class: "screen" },
+    h("h2", { class: "screen-title" }, "You are ", h("bdi", {}, line(name, 128))),
+    unsent > 0
+      ? h("p", { class: "screen-lead" }, `${number(unsent)} of your answers have not been sent: they stay in this browser until you sign in again.`)
+      : h("p", { class: "screen-lead" }, "All your answers are sent."),
+    h("div", { class: "field-row" }, back, h("button", { class: "button button-strong", type: "button", onclick: leave }, "Sign out")),
+    problem);
+  return { node, focus: () => back.focus() };
 }
 
 // The projects to choose from; calls `choose(name)`.
@@ -108,7 +164,7 @@ export function trouble(error, tryNow) {
 // The same in one sentence, for the line above the task.
 export function shortly(error) {
   if (error.offline) return "No connection to the service.";
-  if (error.code === "unauthenticated") return "You are signed out: reload the page.";
+  if (error.code === "unauthenticated") return "You are signed out.";
   return error.code === "permission_denied" ? "The service refuses this page." : "The service is not ready.";
 }
 
