@@ -15,7 +15,7 @@ lock() { # FILE HEADING ARGUMENT…: an existing lock is read for its versions w
   mv "$file.new" "$file"
 }
 
-runtime=(../pyproject.toml build.in --extra local --extra compression --extra plot)
+runtime=(../pyproject.toml build.in --extra local --extra compression --extra plot --extra oidc)
 lock run.lock "What \`make run\` needs." "${runtime[@]}"
 lock dev.lock "What \`make test\` and \`make check\` need: run.lock and the development group." \
   "${runtime[@]}" --extra parquet --group ../pyproject.toml:dev --constraint run.lock

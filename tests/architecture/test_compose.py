@@ -56,6 +56,16 @@ def test_routing_and_learning_read_one_coin_key_that_git_does_not_know() -> None
         assert f"> {file}" in COMPOSE.read_text(), "how it is made stands where it is needed"
 
 
+def test_review_asks_who_comes_and_its_admin_token_git_does_not_know() -> None:
+    secrets = yaml.safe_load(_VARIABLE.sub(r"\1", COMPOSE.read_text()))["secrets"]
+    environment, [secret] = ours()["review"]["environment"], ours()["review"]["secrets"]
+    assert environment["STREAMLABEL_REVIEW_ACCESS"] == "tokens"
+    assert environment["STREAMLABEL_REVIEW_ADMIN_TOKEN_FILE"] == f"/run/secrets/{secret}"
+    file = (COMPOSE.parent / secrets[secret]["file"]).resolve().relative_to(ROOT)
+    assert f"/{file}" in (ROOT / ".gitignore").read_text().splitlines()
+    assert f"> {file}" in COMPOSE.read_text(), "how it is made stands where it is needed"
+
+
 def test_ports_are_open_to_this_machine_only_and_once() -> None:
     published = [port for service in services().values() for port in service.get("ports", ())]
     assert all(port.startswith("127.0.0.1:") for port in published)

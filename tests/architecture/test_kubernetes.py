@@ -14,6 +14,7 @@ from cloudcoil.models.keda import v1alpha1 as keda
 from cloudcoil.models.prometheus_operator import v1 as prometheus_operator
 
 from streamlabel.gate.coin_keys import CoinKeys
+from streamlabel.review.settings import is_strong
 from streamlabel.runtime.settings import load_settings
 from streamlabel.wire.flow import RECORDS, Names
 from support.manifests import (
@@ -181,6 +182,24 @@ def test_routing_and_learning_read_one_coin_key_out_of_one_secret(build: str) ->
     for secret in of_kind(render(build), "Secret"):
         if secret["metadata"]["name"] == secret_name:
             assert CoinKeys.of(b64decode(secret["data"][key]).decode())
+
+
+@every_build
+def test_review_asks_who_comes_and_has_its_admin_token_out_of_a_secret(build: str) -> None:
+    pod = pod_of(named(render(build), "Deployment", "review"))
+    [container] = pod["containers"]
+    environment = environment_of(container, render(build))
+    assert environment["STREAMLABEL_REVIEW_ACCESS"] == "tokens"
+    file = PurePosixPath(environment["STREAMLABEL_REVIEW_ADMIN_TOKEN_FILE"])
+    [mount] = [each for each in container["volumeMounts"] if each["mountPath"] == str(file.parent)]
+    [secret] = [volume["secret"] for volume in pod["volumes"] if volume["name"] == mount["name"]]
+    assert mount["readOnly"] is True
+    assert "optional" not in secret
+    assert secret["defaultMode"] & 0o007 == 0
+    assert secret["secretName"].startswith("streamlabel-review-admin")
+    for made in of_kind(render(build), "Secret"):
+        if made["metadata"]["name"] == secret["secretName"]:
+            assert is_strong(b64decode(made["data"][file.name]).decode())
 
 
 @every_build

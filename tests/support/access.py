@@ -12,6 +12,7 @@ from aiohttp import web
 
 from streamlabel.core.access import AccessMode
 from streamlabel.review.access import AccessLimits, Doorkeeper, Office
+from streamlabel.review.access_ports import Issuer
 from streamlabel.review.adapters.access_service import ACCESS_SERVICE_NAME, AccessServicer
 from streamlabel.review.adapters.grpc_service import SERVICE_NAME
 from streamlabel.review.adapters.guard import Guard
@@ -26,6 +27,7 @@ from streamlabel.runtime.health import Health
 from streamlabel.runtime.metrics import Metrics
 from streamlabel.runtime.settings import GrpcSettings, load_settings
 from streamlabel.runtime.web.hosts import AllowedHosts
+from streamlabel.runtime.web.page import page_routes
 from streamlabel.runtime.web.visitors import Visitors
 from streamlabel.v1 import access_service_pb2, access_service_pb2_grpc
 from support.review_queue import ReviewQueue
@@ -56,7 +58,11 @@ class GuardedReview:
 
 @asynccontextmanager
 async def guarded(
-    queue: ReviewQueue, *, mode: AccessMode = AccessMode.TOKENS, limits: AccessLimits | None = None
+    queue: ReviewQueue,
+    *,
+    mode: AccessMode = AccessMode.TOKENS,
+    limits: AccessLimits | None = None,
+    issuer: Issuer | None = None,
 ) -> AsyncIterator[GuardedReview]:
     """`queue.desk` behind the guard of a service in `mode`; nothing that was looked up is remembered, unless `limits` say so."""
     settings = load_settings(GrpcSettings, {"STREAMLABEL_GRPC_HOST": "127.0.0.1", "STREAMLABEL_GRPC_PORT": "0"})
@@ -71,6 +77,8 @@ async def guarded(
         limits=limits or AccessLimits(known_for_s=0.0),
         monotonic_s=lambda: review.now_s,
         operator_tokens=(OPERATOR_TOKEN,),
+        issuer=issuer,
+        directory=accounts,
     )
     guard = Guard(doorkeeper, Metrics("review"))
     office = Office(
@@ -85,6 +93,7 @@ async def guarded(
     )
     visitors = Visitors(AllowedHosts(), "STREAMLABEL_REVIEW_ALLOWED_HOSTS")
     app = web.Application()
+    app.add_routes(page_routes("streamlabel.review.adapters.web", visitors))
     app.add_routes(session_routes(doorkeeper, guard, visitors))
     app.add_routes(connect_routes(REVIEW_SERVICE, desk, visitors, guard.admit))
     app.add_routes(connect_routes(ACCESS_SERVICE, access, visitors, guard.admit))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamlabel.core.access import (
     AccessMode,
@@ -18,7 +19,16 @@ from streamlabel.core.access import (
     TokenFacts,
     is_name,
 )
-from streamlabel.review.access_ports import AnnotatorBook, AuditLog, Deed, DeniedError, Directory, TokenBook
+from streamlabel.review.access_ports import (
+    AnnotatorBook,
+    AuditLog,
+    Deed,
+    DeniedError,
+    Directory,
+    ForeignTokenError,
+    Issuer,
+    TokenBook,
+)
 from streamlabel.review.ports import Refusal, RefusedError
 from streamlabel.review.rules.access import BAD_TOKEN, NO_TOKEN, RPCS, Denial, judge_call, needs_caller
 from streamlabel.review.rules.access_tokens import ID_BYTES, SECRET_BYTES, TokenHash, form_token, token_id_of
@@ -56,12 +66,16 @@ class Doorkeeper:
         limits: AccessLimits,
         monotonic_s: Callable[[], float],
         operator_tokens: Sequence[str] = (),
+        issuer: Issuer | None = None,
+        directory: Directory | None = None,
     ) -> None:
         self.mode = mode
         self._tokens = tokens
         self._audit = audit
         self._hash = token_hash
         self._limits = limits
+        self._issuer = issuer
+        self._directory = directory
         self._monotonic_s = monotonic_s
         self._operator_digests = [token_hash.digest(token) for token in operator_tokens]
         self._calls = Buckets(rate_per_s=limits.calls_per_s, burst=max(1.0, 2 * limits.calls_per_s))
@@ -90,39 +104,60 @@ class Doorkeeper:
             raise DeniedError(Denial.UNAUTHENTICATED, NO_TOKEN)
         digest, now_s = self._hash.digest(token), self._monotonic_s()
         known = self._known.get(digest)
-        if known is not None and now_s - known[0] < self._limits.known_for_s:
+        if known is not None and now_s < known[0]:
             return known[1]
         # Counted as failed until it turns out otherwise: many at once must not all slip through.
         if wait_s := self._failures.take(peer, now_s):
             detail = "too many logins from here have failed; those that are in stay in"
             raise DeniedError(Denial.RESOURCE_EXHAUSTED, detail, retry_after_s=wait_s)
         try:
-            annotator = await self._look_up(token, digest, peer)
+            annotator, lasts_s = await self._look_up(token, digest, peer)
         except DeniedError:
             raise
         except BaseException:
             self._failures.give_back(peer)  # It was the store that failed.
             raise
         self._failures.give_back(peer)
-        self._known[digest] = (now_s, annotator)
+        self._known[digest] = (now_s + min(self._limits.known_for_s, lasts_s), annotator)
         self._known.move_to_end(digest)
         if len(self._known) > _MAX_KNOWN:
             self._known.popitem(last=False)
         return annotator
 
-    async def _look_up(self, token: str, digest: bytes, peer: str) -> Annotator:
+    async def _look_up(self, token: str, digest: bytes, peer: str) -> tuple[Annotator, float]:
+        """Whose it is, and for how long at most."""
         if any(hmac.compare_digest(digest, each) for each in self._operator_digests):
-            return OPERATOR
+            return OPERATOR, math.inf
+        if self._issuer is not None and self._issuer.may_know(token):
+            return await self._of_issuer(self._issuer, token, peer)
         token_id = token_id_of(token)
         stored = await self._tokens.find(token_id) if token_id else None
         if stored is not None and self._hash.matches(token, stored.digest) and not stored.is_revoked:
-            return stored.annotator
+            return stored.annotator, math.inf
         # Of a token that is nobody's only the id is told, and only where there is one of that id.
         facts = [("peer", peer), ("why", "revoked" if stored is not None and stored.is_revoked else "unknown")]
         facts += [("token_id", stored.token_id)] if stored is not None else []
         subject = stored.annotator.name if stored is not None else ""
         await self._audit.append(Deed(actor="", action="login_failed", subject=subject, facts=tuple(facts)))
         raise DeniedError(Denial.UNAUTHENTICATED, BAD_TOKEN)
+
+    async def _of_issuer(self, issuer: Issuer, token: str, peer: str) -> tuple[Annotator, float]:
+        """Whom the issuer vouches for, with the roles and the state that somebody of that name has here, too."""
+        try:
+            found = await issuer.identify(token)
+            if found.annotator.name == OPERATOR.name:
+                raise ForeignTokenError(f"nobody whom an issuer names is {OPERATOR.name!r}")
+        except ForeignTokenError as error:
+            facts = (("peer", peer), ("why", str(error)))
+            await self._audit.append(Deed(actor="", action="login_failed", subject="", facts=facts))
+            detail = f"the issuer's token is not valid here: {error}"
+            raise DeniedError(Denial.UNAUTHENTICATED, detail) from error
+        annotator = found.annotator
+        accounts = await self._directory.accounts(annotator.name) if self._directory is not None else ()
+        for account in accounts:
+            appointments = dict.fromkeys((*annotator.appointments, *account.annotator.appointments))
+            annotator = replace(annotator, appointments=tuple(appointments), state=account.annotator.state)
+        return annotator, found.lasts_s
 
 
 class Office:

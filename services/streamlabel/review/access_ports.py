@@ -41,6 +41,30 @@ class StoredToken:
     annotator: Annotator
 
 
+class ForeignTokenError(StreamlabelError):
+    """An issuer's token that is not valid here; the text is the reason, for a person, and nothing of the token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignIdentity:
+    """Somebody whom an issuer vouches for, for so many seconds."""
+
+    annotator: Annotator
+    lasts_s: float
+
+
+class Issuer(Protocol):
+    """Somebody else who says who people are."""
+
+    def may_know(self, token: str) -> bool:
+        """Whether it has the form of this issuer's tokens."""
+        ...
+
+    async def identify(self, token: str) -> ForeignIdentity:
+        """Whose token it is; raises ForeignTokenError, or TransientError while that cannot be told."""
+        ...
+
+
 class AnnotatorBook(Protocol):
     """The annotators. Each change is one transaction with its deed."""
 

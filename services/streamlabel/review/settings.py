@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, FilePath, SecretStr, field_validator, model_validator
 
+from streamlabel.review.rules.claims import ClaimMap
 from streamlabel.runtime.settings import MIB, CommaSeparated, GrpcSettings, Lowercase, env_key
 from streamlabel.runtime.web.hosts import AllowedHosts
 
@@ -101,6 +103,44 @@ class ReviewSettings(GrpcSettings):
     review_access_known_s: float = Field(
         5.0, ge=0, le=300, description="A token that is revoked, or a person who is paused, is out after so long"
     )
+
+    review_oidc_issuer: str = Field(
+        "", description="OpenID Connect issuer whose tokens count too, as it stands in their `iss`; empty: none"
+    )
+    review_oidc_audience: str = Field("", description="What their `aud` must name; must be set with the issuer")
+    review_oidc_jwks_url: str = Field("", description="Where its keys are; empty: where its configuration says")
+    review_oidc_name_claim: str = Field(
+        "sub",
+        min_length=1,
+        description="Claim with the annotator's name; one that people cannot choose for themselves. a.b: b in a",
+    )
+    review_oidc_roles_claim: str = Field(
+        "roles", min_length=1, description="Claim with words that mean roles; a list, or one string with spaces"
+    )
+    review_oidc_roles: CommaSeparated = Field(
+        (), description="What its words mean here: labellers=annotator@mail,leads=reviewer,…; other words mean nothing"
+    )
+    review_oidc_skew_s: float = Field(30.0, ge=0, le=300, description="How far the issuer's clock may be off")
+
+    @model_validator(mode="after")
+    def _oidc_is_whole(self) -> Self:
+        if self.review_oidc_issuer and not self.review_oidc_audience:
+            raise ValueError(f"{env_key('review_oidc_issuer')} needs {env_key('review_oidc_audience')}")
+        for name in ("review_oidc_issuer", "review_oidc_jwks_url"):
+            url = urlsplit(getattr(self, name))
+            if (
+                url.geturl()
+                and url.scheme != "https"
+                and not (url.scheme == "http" and _is_loopback(url.hostname or ""))
+            ):
+                raise ValueError(f"{env_key(name)}={url.geturl()}: keys come over https://, or from this machine")
+        return self
+
+    @field_validator("review_oidc_roles")
+    @classmethod
+    def _are_roles(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        ClaimMap.of(name_claim="sub", roles_claim="roles", entries=entries)
+        return entries
 
     @model_validator(mode="after")
     def _is_open_to_this_machine_only(self) -> Self:

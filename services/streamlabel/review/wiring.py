@@ -12,6 +12,7 @@ from streamlabel.core.history import EscalationReason
 from streamlabel.core.project import Project
 from streamlabel.errors import ConfigurationError
 from streamlabel.review.access import AccessLimits, Doorkeeper, Office
+from streamlabel.review.access_ports import Issuer
 from streamlabel.review.adapters.access_service import ACCESS_SERVICE_NAME, AccessServicer
 from streamlabel.review.adapters.grpc_service import SERVICE_NAME, ReviewServicer
 from streamlabel.review.adapters.guard import Guard, VisibleProjects
@@ -40,6 +41,7 @@ from streamlabel.review.handler import DeskLimits, ReviewDesk
 from streamlabel.review.rules.access import rule_of_route
 from streamlabel.review.rules.access_tokens import TokenHash
 from streamlabel.review.rules.aside import AsideLimits
+from streamlabel.review.rules.claims import ClaimMap
 from streamlabel.review.rules.tokens import TokenSeal
 from streamlabel.review.settings import WEAK, ReviewSettings, is_strong
 from streamlabel.runtime.backoff import Backoff
@@ -235,12 +237,36 @@ async def _control_access(process: Process, settings: ReviewSettings, database: 
         ),
         monotonic_s=time.monotonic,
         operator_tokens=operator_tokens,
+        issuer=_issuer(settings),
+        directory=accounts,
     )
     office = Office(
         book=accounts, directory=accounts, tokens=accounts, audit=audit, token_hash=token_hash, chance=os.urandom
     )
     return _Access(
         doorkeeper=doorkeeper, guard=Guard(doorkeeper, process.metrics), servicer=AccessServicer(office, mode)
+    )
+
+
+def _issuer(settings: ReviewSettings) -> Issuer | None:
+    if not settings.review_oidc_issuer:
+        return None
+    try:
+        from streamlabel.review.adapters.oidc import IssuerKeys, OidcIssuer
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{env_key('review_oidc_issuer')} needs the extra `oidc`: pip install 'streamlabel[oidc]' ({error})"
+        ) from error
+    return OidcIssuer(
+        issuer=settings.review_oidc_issuer,
+        audience=settings.review_oidc_audience,
+        keys=IssuerKeys(settings.review_oidc_issuer, settings.review_oidc_jwks_url),
+        claim_map=ClaimMap.of(
+            name_claim=settings.review_oidc_name_claim,
+            roles_claim=settings.review_oidc_roles_claim,
+            entries=settings.review_oidc_roles,
+        ),
+        skew_s=settings.review_oidc_skew_s,
     )
 
 

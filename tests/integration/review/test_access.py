@@ -17,8 +17,11 @@ from streamlabel.core.hash_chain import first_broken
 from streamlabel.core.review import Annotation
 from streamlabel.errors import TransientError
 from streamlabel.review.access import AccessLimits
+from streamlabel.review.adapters.oidc import IssuerKeys, OidcIssuer
+from streamlabel.review.rules.claims import ClaimMap
 from streamlabel.v1 import review_service_pb2, review_service_pb2_grpc
 from support.access import OPERATOR_TOKEN, GuardedReview, guarded
+from support.issuer import AUDIENCE, local_issuer, rsa_key
 from support.review_queue import ReviewQueue, review_queue, task
 
 pytestmark = pytest.mark.integration
@@ -237,3 +240,28 @@ async def test_the_page_logs_in_by_a_cookie_that_no_script_reads(review: Guarded
             f"{review.url}/session", json={"token": token}, headers={"X-Forwarded-Proto": "https"}
         ) as r:
             assert "Secure" in r.headers["Set-Cookie"]
+
+
+async def test_people_of_an_issuer_come_in_under_their_names_and_may_be_paused(queue: ReviewQueue) -> None:
+    await queue.feed(task("r1"), task("r2"))
+    async with local_issuer(one=rsa_key()) as issuer:
+        claims = ClaimMap.of(name_claim="sub", roles_claim="roles", entries=["labellers=annotator@mail"])
+        oidc = OidcIssuer(
+            issuer=issuer.url, audience=AUDIENCE, keys=IssuerKeys(issuer.url, ""), claim_map=claims, skew_s=5.0
+        )
+        async with guarded(queue, issuer=oidc) as review, office(review) as admin:
+            token = await review.newcomer("bob", "annotator")
+            async with desk(review, issuer.token()) as ann, desk(review, token) as bob:
+                assert len(await ann.lease("ann")) == 1
+                assert (await refusal(ann.lease("bob")))[0] == "PERMISSION_DENIED"
+                assert len(await bob.lease("bob")) == 1
+                assert (await refusal(admin.set_state("ann", AnnotatorState.PAUSED)))[0] == "NOT_FOUND"
+                await admin.put("ann", ["reviewer@news"])
+                assert [project.name for project in await ann.projects()] == ["mail", "news"]
+                await admin.set_state("ann", AnnotatorState.PAUSED)
+                assert (await refusal(ann.lease("ann")))[0] == "PERMISSION_DENIED"
+            for wrong, why in ((issuer.token(exp=1), "has expired"), (issuer.token(sub="operator"), "'operator'")):
+                async with desk(review, wrong) as nobody:
+                    code, detail = await refusal(nobody.projects())
+                    assert (code, why in detail) == ("UNAUTHENTICATED", True)
+            assert "has expired" in (await review.audit.entries(0, 100))[-2].facts
