@@ -102,11 +102,15 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
             Panel(
                 title="Not answered",
                 help="Tasks set aside, which only who asks for such tasks gets, and how many an hour people skipped or set aside, and "
-                "why. `streamlabel review requeue` puts them back.",
+                "why. `streamlabel review requeue` puts them back, but not what is contested: a reviewer decides.",
                 unit="short",
                 queries=[
                     Query(
                         f"max by (project) (streamlabel_label_queue_escalated{{{PROJECT}}})", "{{project}} set aside"
+                    ),
+                    Query(
+                        f"max by (project) (streamlabel_label_queue_contested{{{PROJECT}}})",
+                        "{{project}} of them contested",
                     ),
                     Query(
                         f"sum by (project, reason) (increase(streamlabel_tasks_skipped_total{{{PROJECT}}}[1h]))",

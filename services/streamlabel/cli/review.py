@@ -40,7 +40,8 @@ def stats(
     """How many tasks wait, since when, how many are in people's hands, and how fast answers come.
 
     Begun are those of the waiting that somebody has answered and that another person has to answer too. Set aside are those that
-    so many skipped, or held without an answer: they wait for whoever asks for such tasks, and are not among the waiting.
+    so many skipped, or held without an answer: they wait for whoever asks for such tasks, and are not among the waiting. Contested are
+    those of them that as many people as may be asked have left open: a reviewer decides.
 
     Examples:
 
@@ -57,7 +58,7 @@ def stats(
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("project")
-    for heading in ("waiting", "begun", "in hand", "set aside", "labelled", "oldest", "answers/min"):
+    for heading in ("waiting", "begun", "in hand", "set aside", "contested", "labelled", "oldest", "answers/min"):
         table.add_column(heading, justify="right")
     for queue in queues:
         table.add_row(
@@ -66,6 +67,7 @@ def stats(
             f"{queue.begun_tasks:,}",
             f"{queue.leased_tasks:,}",
             f"{queue.escalated_tasks:,}",
+            f"{queue.contested_tasks:,}",
             f"{queue.answered_tasks:,}",
             _age(_age_s(queue, now)),
             f"{queue.answers_per_minute:,.0f}",
@@ -127,6 +129,7 @@ def _row(queue: QueueStats, now: datetime) -> dict[str, object]:
         "begun_tasks": queue.begun_tasks,
         "leased_tasks": queue.leased_tasks,
         "escalated_tasks": queue.escalated_tasks,
+        "contested_tasks": queue.contested_tasks,
         "answered_tasks": queue.answered_tasks,
         "oldest_at": queue.oldest_at,
         "oldest_s": _age_s(queue, now),

@@ -88,14 +88,23 @@ class ReviewClient:
             await channel.close(grace=None)
 
     def work(
-        self, project: str, annotator: str, *, prefetch: int = 1, idle_timeout_s: float | None = None
+        self,
+        project: str,
+        annotator: str,
+        *,
+        prefetch: int = 1,
+        idle_timeout_s: float | None = None,
+        escalated: bool = False,
     ) -> WorkSession:
         """A session that fetches tasks, keeps their leases alive and gives back what was not answered.
 
         An empty `project` means any. `prefetch` tasks are leased at once: 1 leaves most to the others. The session's loop ends
-        when no task came for `idle_timeout_s`; None: never.
+        when no task came for `idle_timeout_s`; None: never. `escalated`: tasks that were set aside, and no others; what votes left
+        open is decided by the answer (`LeasedTask.voted_classes`).
         """
-        return WorkSession(self, project, annotator, prefetch=prefetch, idle_timeout_s=idle_timeout_s)
+        return WorkSession(
+            self, project, annotator, prefetch=prefetch, idle_timeout_s=idle_timeout_s, escalated=escalated
+        )
 
     async def projects(self) -> list[Project]:
         """All projects with their taxonomies, by name."""

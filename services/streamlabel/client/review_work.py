@@ -38,7 +38,7 @@ class Desk(Protocol):
     """What a session needs of the client."""
 
     async def lease(
-        self, annotator: str, *, project: str = "", max_tasks: int = 1, wait_s: float = 0.0
+        self, annotator: str, *, project: str = "", max_tasks: int = 1, wait_s: float = 0.0, escalated: bool = False
     ) -> list[LeasedTask]: ...
 
     async def extend(self, annotator: str, lease_tokens: Sequence[str]) -> ExtendedLeases: ...
@@ -70,7 +70,14 @@ class WorkSession:
     """
 
     def __init__(
-        self, desk: Desk, project: str, annotator: str, *, prefetch: int = 1, idle_timeout_s: float | None = None
+        self,
+        desk: Desk,
+        project: str,
+        annotator: str,
+        *,
+        prefetch: int = 1,
+        idle_timeout_s: float | None = None,
+        escalated: bool = False,
     ) -> None:
         if prefetch < 1:
             raise ValueError(f"prefetch must be at least 1, not {prefetch}")
@@ -79,6 +86,7 @@ class WorkSession:
         self._annotator = annotator
         self._prefetch = prefetch
         self._idle_timeout_s = idle_timeout_s
+        self._escalated = escalated
         self._held: dict[str, _Held] = {}
         self._waiting: deque[str] = deque()
         self._last_annotation_id: str | None = None
@@ -182,7 +190,11 @@ class WorkSession:
 
     async def _fetch(self, wait_s: float) -> None:
         tasks = await self._desk.lease(
-            self._annotator, project=self._project, max_tasks=self._prefetch, wait_s=max(0.0, wait_s)
+            self._annotator,
+            project=self._project,
+            max_tasks=self._prefetch,
+            wait_s=max(0.0, wait_s),
+            escalated=self._escalated,
         )
         self._hold(tasks)
 

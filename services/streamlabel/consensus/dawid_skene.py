@@ -151,9 +151,10 @@ def grown(model: CrowdModel, annotators: int, smoothing: Smoothing | None = None
 def _model(transposed: csr_matrix, posteriors: Floats, ballots: Ballots, prior: Floats) -> CrowdModel:
     people, classes = ballots.annotator_count, ballots.class_count
     given = np.asarray(transposed @ posteriors).reshape(people, classes, classes)  # [annotators, answers, true classes]
-    # A hair of a vote for what never happened: nothing is impossible, and of a class that nobody was of a person knows nothing.
+    # A hair of a vote for what never happened: nothing is impossible, and of a class that nobody was of a person knows nothing. In
+    # place: the matrices of many people among many classes are large.
     confusion = np.swapaxes(given, 1, 2) + prior
-    np.clip(confusion, _TINY, None, out=confusion)  # In place: the matrices of many people among many classes are large.
+    np.clip(confusion, _TINY, None, out=confusion)
     confusion /= confusion.sum(axis=2, keepdims=True)
     prevalence = posteriors.mean(axis=0) if len(posteriors) else np.full(classes, 1 / classes)
     return CrowdModel(prevalence=prevalence, confusion=confusion)

@@ -11,10 +11,15 @@ from streamlabel.core.review import Lease, ReviewTask
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeasedTask:
-    """A task in one person's hands, as that person may see it."""
+    """A task in one person's hands, as that person may see it.
+
+    Where it is contested, their answer decides, and `voted_classes` are the classes that were voted for, each as often as it was,
+    sorted.
+    """
 
     lease: Lease
     task: ReviewTask
+    voted_classes: tuple[str, ...] = ()
 
 
 class LostReason(Enum):
@@ -92,7 +97,8 @@ class QueueStats:
     """How much of one project waits for people, since when, and how fast it goes.
 
     `open_tasks` wait for a person (leased ones not counted), `begun_tasks` of them for another person than those who have
-    voted on them; `escalated_tasks` are set aside, and are not among the open ones; `answered_tasks` have a label, published or on
+    voted on them; `escalated_tasks` are set aside, and are not among the open ones, `contested_tasks` of them because as many
+    people as may be asked have left them open; `answered_tasks` have a label, published or on
     its way; `oldest_at` is when the longest waiting open task arrived.
     """
 
@@ -104,6 +110,7 @@ class QueueStats:
     oldest_at: datetime | None = None
     answers_per_minute: float = 0.0
     escalated_tasks: int = 0
+    contested_tasks: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,8 @@ class TaskState(Enum):
     have voted on it. People answer it one after the other: a task is in one person's hands at most. A task that somebody has skipped
     is BEGUN too, and not for those who have skipped it.
 
-    One that nobody can answer, so far as one sees, is ESCALATED: only who asks for such tasks gets it.
+    One that nobody can answer, so far as one sees, is ESCALATED: only who asks for such tasks gets it. So is one that votes leave
+    open; whoever gets it decides.
     """
 
     READY = "ready"

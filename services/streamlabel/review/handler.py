@@ -19,6 +19,7 @@ from streamlabel.core.desk import (
     QueueStats,
     UndoneAnnotation,
 )
+from streamlabel.core.history import EscalationReason
 from streamlabel.core.identity import RecordKey
 from streamlabel.core.project import Project
 from streamlabel.core.review import Annotation, Lease
@@ -320,6 +321,8 @@ class ReviewDesk:
             self._observer.answered(lineage.key.project, lineage.purpose, verdict.status, took_s)
             if verdict.label is not None:
                 self._observer.labelled(verdict.label.key.project)
+            if verdict.leaves_open:
+                self._observer.escalated(lineage.key.project, lineage.purpose, EscalationReason.CONTESTED)
         return _result(annotation, verdict)
 
     def _wanted(self, project: str) -> Sequence[str]:
@@ -341,7 +344,9 @@ class ReviewDesk:
     def _handed(self, claim: Claim, annotator: str) -> LeasedTask:
         token = self._seal.mint(claim.grant, annotator)
         return LeasedTask(
-            lease=self._lease(claim.task.key, claim.grant, claim.expires_at, token), task=as_shown(claim.task)
+            lease=self._lease(claim.task.key, claim.grant, claim.expires_at, token),
+            task=as_shown(claim.task),
+            voted_classes=claim.voted_classes,
         )
 
     def _lease(self, key: RecordKey, grant: Grant, expires_at: datetime, token: str) -> Lease:

@@ -21,6 +21,7 @@ from streamlabel.core.desk import (
     QueueStats,
     UndoneAnnotation,
 )
+from streamlabel.core.history import EscalationReason
 from streamlabel.core.project import Project
 from streamlabel.core.review import Annotation, ReviewTask
 from streamlabel.errors import StreamlabelError
@@ -109,12 +110,13 @@ class Desk(LeaseCounter, AnswerCounter, Noticeboard, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A lease as the store gave it."""
+    """A lease as the store gave it; `voted_classes` of a contested task, each as often as it was voted for, sorted."""
 
     grant: Grant
     expires_at: datetime
     task: ReviewTask
     size_bytes: int
+    voted_classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +274,8 @@ class AnswerObserver(Protocol):
     def answered(self, project: str, purpose: Purpose, status: AnnotationStatus, took_s: float) -> None: ...
 
     def labelled(self, project: str) -> None: ...
+
+    def escalated(self, project: str, purpose: Purpose, reason: EscalationReason, count: int = 1) -> None: ...
 
 
 class Observer(LeaseObserver, AnswerObserver, Protocol):

@@ -182,6 +182,12 @@ _PEOPLE: Sequence[MetricSpec] = (
         REVIEW,
         "project",
     ),
+    _gauge(
+        "streamlabel_label_queue_contested",
+        "Of the tasks set aside, those that as many people as may be asked have left open: they wait for a reviewer to decide.",
+        REVIEW,
+        "project",
+    ),
     _gauge("streamlabel_label_queue_oldest_seconds", "Age of the task that has waited longest.", REVIEW, "project"),
     _gauge("streamlabel_leases_active", "Tasks in a person's hands now.", REVIEW, "project"),
     _counter("streamlabel_leases_granted_total", "Tasks handed to people.", REVIEW, "project"),

@@ -73,12 +73,14 @@ class LeaseTasksResponse(_message.Message):
     def __init__(self, tasks: _Optional[_Iterable[_Union[LeasedTask, _Mapping]]] = ...) -> None: ...
 
 class LeasedTask(_message.Message):
-    __slots__ = ("lease", "task")
+    __slots__ = ("lease", "task", "voted_classes")
     LEASE_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
+    VOTED_CLASSES_FIELD_NUMBER: _ClassVar[int]
     lease: _review_pb2.Lease
     task: _review_pb2.ReviewTask
-    def __init__(self, lease: _Optional[_Union[_review_pb2.Lease, _Mapping]] = ..., task: _Optional[_Union[_review_pb2.ReviewTask, _Mapping]] = ...) -> None: ...
+    voted_classes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, lease: _Optional[_Union[_review_pb2.Lease, _Mapping]] = ..., task: _Optional[_Union[_review_pb2.ReviewTask, _Mapping]] = ..., voted_classes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ExtendLeasesRequest(_message.Message):
     __slots__ = ("annotator", "lease_tokens")
@@ -263,7 +265,7 @@ class GetQueueStatsResponse(_message.Message):
     def __init__(self, queues: _Optional[_Iterable[_Union[QueueStats, _Mapping]]] = ...) -> None: ...
 
 class QueueStats(_message.Message):
-    __slots__ = ("project", "open_tasks", "leased_tasks", "answered_tasks", "oldest_at", "answers_per_minute", "begun_tasks", "escalated_tasks")
+    __slots__ = ("project", "open_tasks", "leased_tasks", "answered_tasks", "oldest_at", "answers_per_minute", "begun_tasks", "escalated_tasks", "contested_tasks")
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     OPEN_TASKS_FIELD_NUMBER: _ClassVar[int]
     LEASED_TASKS_FIELD_NUMBER: _ClassVar[int]
@@ -272,6 +274,7 @@ class QueueStats(_message.Message):
     ANSWERS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
     BEGUN_TASKS_FIELD_NUMBER: _ClassVar[int]
     ESCALATED_TASKS_FIELD_NUMBER: _ClassVar[int]
+    CONTESTED_TASKS_FIELD_NUMBER: _ClassVar[int]
     project: str
     open_tasks: int
     leased_tasks: int
@@ -280,7 +283,8 @@ class QueueStats(_message.Message):
     answers_per_minute: float
     begun_tasks: int
     escalated_tasks: int
-    def __init__(self, project: _Optional[str] = ..., open_tasks: _Optional[int] = ..., leased_tasks: _Optional[int] = ..., answered_tasks: _Optional[int] = ..., oldest_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., answers_per_minute: _Optional[float] = ..., begun_tasks: _Optional[int] = ..., escalated_tasks: _Optional[int] = ...) -> None: ...
+    contested_tasks: int
+    def __init__(self, project: _Optional[str] = ..., open_tasks: _Optional[int] = ..., leased_tasks: _Optional[int] = ..., answered_tasks: _Optional[int] = ..., oldest_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., answers_per_minute: _Optional[float] = ..., begun_tasks: _Optional[int] = ..., escalated_tasks: _Optional[int] = ..., contested_tasks: _Optional[int] = ...) -> None: ...
 
 class GetAnnotatorStatsRequest(_message.Message):
     __slots__ = ("project", "within_s")

@@ -49,13 +49,19 @@ def lease_from_message(message: review_pb2.Lease) -> Lease:
 def leased_task_to_message(leased: LeasedTask) -> review_service_pb2.LeasedTask:
     """The lease and its task on the wire."""
     return review_service_pb2.LeasedTask(
-        lease=lease_to_message(leased.lease), task=review_tasks.to_message(leased.task)
+        lease=lease_to_message(leased.lease),
+        task=review_tasks.to_message(leased.task),
+        voted_classes=leased.voted_classes,
     )
 
 
 def leased_task_from_message(message: review_service_pb2.LeasedTask) -> LeasedTask:
     """The lease and its task; raises ValueError where a part is missing or illegal."""
-    return LeasedTask(lease=lease_from_message(message.lease), task=review_tasks.from_message(message.task))
+    return LeasedTask(
+        lease=lease_from_message(message.lease),
+        task=review_tasks.from_message(message.task),
+        voted_classes=tuple(message.voted_classes),
+    )
 
 
 def extended_to_message(extended: ExtendedLeases) -> review_service_pb2.ExtendLeasesResponse:
@@ -144,6 +150,7 @@ def queue_to_message(queue: QueueStats) -> review_service_pb2.QueueStats:
         answered_tasks=queue.answered_tasks,
         answers_per_minute=queue.answers_per_minute,
         escalated_tasks=queue.escalated_tasks,
+        contested_tasks=queue.contested_tasks,
     )
     if queue.oldest_at is not None:
         message.oldest_at.CopyFrom(to_timestamp(queue.oldest_at))
@@ -161,6 +168,7 @@ def queue_from_message(message: review_service_pb2.QueueStats) -> QueueStats:
         oldest_at=from_timestamp(message.oldest_at) if message.HasField("oldest_at") else None,
         answers_per_minute=message.answers_per_minute,
         escalated_tasks=message.escalated_tasks,
+        contested_tasks=message.contested_tasks,
     )
 
 

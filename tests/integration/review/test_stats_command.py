@@ -47,12 +47,13 @@ async def test_it_tells_of_every_queue(postgres_database: str) -> None:
             "hand",
             "set",
             "aside",
+            "contested",
             "labelled",
             "oldest",
             "answers/min",
         ]
-        assert mail[:6] == ["mail", "3", "1", "1", "0", "1"]
-        assert news == ["news", "0", "0", "0", "0", "0", "–", "0"]
+        assert mail[:7] == ["mail", "3", "1", "1", "0", "0", "1"]
+        assert news == ["news", "0", "0", "0", "0", "0", "0", "–", "0"]
         [row] = [json.loads(line) for line in (await stats(address, "--project", "mail", "--json")).out.splitlines()]
         assert (row["open_tasks"], row["begun_tasks"], row["leased_tasks"], row["answered_tasks"]) == (3, 1, 1, 1)
         assert 0 <= row["oldest_s"] < 60

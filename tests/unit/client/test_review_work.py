@@ -48,7 +48,7 @@ class PaperDesk:
     escalated: list[tuple[str, str]] = field(default_factory=list)
 
     async def lease(
-        self, annotator: str, *, project: str = "", max_tasks: int = 1, wait_s: float = 0.0
+        self, annotator: str, *, project: str = "", max_tasks: int = 1, wait_s: float = 0.0, escalated: bool = False
     ) -> list[LeasedTask]:
         if not self.waiting:
             await asyncio.sleep(wait_s)

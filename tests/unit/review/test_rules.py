@@ -10,7 +10,7 @@ import pytest
 from streamlabel.core.decision import Purpose
 from streamlabel.core.desk import AnnotationStatus
 from streamlabel.core.label import Vote
-from streamlabel.core.project import MOST_VOTES
+from streamlabel.core.project import MOST_VOTES, ReviewPolicy
 from streamlabel.core.review import Annotation
 from streamlabel.errors import InvalidMessageError
 from streamlabel.review.rules.admission import admit, conflicting
@@ -107,6 +107,35 @@ def test_several_votes_make_a_label_once_they_agree() -> None:
     assert label is not None
     assert (label.class_name, label.votes, label.revision) == ("ham", (bob, cat, ann), 2)
     assert label.annotators == ("bob", "cat", "ann")
+
+
+SURE = replace(PROJECT, review=ReviewPolicy(sure=0.9, max_votes=2))
+BOB = Vote(annotator="bob", class_name="ham")
+
+
+def test_what_the_last_vote_leaves_open_is_decided_by_somebody_who_saw_the_votes() -> None:
+    last = verdict(project=SURE, state=TaskState.LEASED, votes=(BOB,))
+    assert (last.status, last.label, last.is_vote, last.leaves_open) == (AnnotationStatus.ACCEPTED, None, True, True)
+    both = (BOB, Vote(annotator="cat", class_name="spam"))
+    found = verdict(project=SURE, votes=both, contested_from=2, revision=3)
+    assert (found.status, found.is_vote, found.decides) == (AnnotationStatus.ACCEPTED, False, True)
+    label = found.label
+    assert label is not None
+    assert (label.class_name, label.votes, label.adjudicator, label.revision) == ("spam", both, "ann", 4)
+    assert (label.annotators, label.posterior) == (("bob", "cat", "ann"), None)
+
+
+def test_who_had_the_task_before_it_was_contested_does_not_decide() -> None:
+    late = verdict(project=SURE, state=TaskState.ESCALATED, lease_holds=False, votes=(BOB,), contested_from=3)
+    assert (late.status, late.label, late.decides) == (AnnotationStatus.SUPERSEDED, None, False)
+    assert "left it open" in late.detail
+
+
+def test_who_decides_where_no_vote_counts_any_more_is_alone() -> None:
+    gone = (Vote(annotator="bob", class_name="eggs"), Vote(annotator="cat", class_name="bacon"))
+    label = verdict(project=SURE, votes=gone, contested_from=2).label
+    assert label is not None
+    assert (label.votes, label.annotators, label.adjudicator) == ((), ("ann",), "ann")
 
 
 def test_nobody_votes_twice() -> None:

@@ -99,6 +99,7 @@ class Gauges:
             self._metrics.gauge("streamlabel_label_queue_begun", project=name).set(queue.begun if queue else 0)
             escalated = queue.escalated if queue else 0
             self._metrics.gauge("streamlabel_label_queue_escalated", project=name).set(escalated)
+            self._metrics.gauge("streamlabel_label_queue_contested", project=name).set(queue.contested if queue else 0)
             oldest_at = queue.oldest_at if queue else None
             age_s = (reading.seen_at - oldest_at).total_seconds() if oldest_at else 0.0
             self._metrics.gauge("streamlabel_label_queue_oldest_seconds", project=name).set(max(0.0, age_s))

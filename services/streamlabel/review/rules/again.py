@@ -27,12 +27,14 @@ from streamlabel.review.rules.votes import Consensus, consensus
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """A task as it lies in the queue. Of an answered one, `standing.votes` also holds the one answer where it `is_single`, `stands` is
-    what the answers came to, and `taxonomy_version` is that of its label; None where nobody knows."""
+    what the answers came to, `adjudicator` who decided where votes had left it open, and `taxonomy_version` is that of its label; None
+    where nobody knows."""
 
     standing: Standing
     taxonomy_version: int | None
     stands: Consensus | None = None
     is_single: bool = False
+    adjudicator: str = ""
 
     @property
     def blind(self) -> bool:
@@ -74,10 +76,12 @@ def renewal(task: ReviewTask, ingested_at: datetime | None, held: Held, project:
         return _asked_anew(task)
     # Nobody has said anything new: what the answers came to stands, unless more of them are wanted.
     stands = held.stands or consensus(standing.votes, needed, ReviewPolicy(), None)
-    if len(standing.votes) < needed or stands.class_name is None:
+    if (len(standing.votes) < needed and not held.adjudicator) or stands.class_name is None:
         return Renewal(state=TaskState.BEGUN, needed_votes=needed)
     again = replace(standing, lineage=lineage, needed_votes=needed)
-    label = human_label(stands, standing.votes, again, project, are_votes=not held.is_single)
+    label = human_label(
+        stands, standing.votes, again, project, are_votes=not held.is_single, adjudicator=held.adjudicator
+    )
     return Renewal(state=TaskState.ANSWERED, needed_votes=needed, label=label)
 
 

@@ -45,7 +45,7 @@ class Standing:
     `fencing_token` is that of the latest lease; `lease_holds`: somebody else has it now; `revision` is that of the latest label.
     `votes` are those that were not taken back, in the order in which they were given; none where one answer is wanted. `decision_no`
     grows with each decision that the task took on; leases with a fencing token below `asked_from` showed the model's suggestion, and
-    the task is asked without it since.
+    the task is asked without it since. Leases from `contested_from` on are of people who adjudicate; None: it is not contested.
     """
 
     ticket: int
@@ -61,6 +61,7 @@ class Standing:
     votes: tuple[Vote, ...] = ()
     decision_no: int = 0
     asked_from: int = 0
+    contested_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +78,16 @@ class Verdict:
     """What becomes of an answer. REJECTED and DUPLICATE are not stored.
 
     `label` is there exactly when the answer is accepted and no further vote is wanted. The answer
-    `is_vote` where it is one of several, or would be if it did not suffice; `taxonomy_version` is the one that it was given under.
+    `is_vote` where it is one of several, or would be if it did not suffice; it `leaves_open` where it is the last that is asked for,
+    and the task contested; it `decides` a contested one. `taxonomy_version` is the one that it was given under.
     """
 
     status: AnnotationStatus
     detail: str = ""
     label: Label | None = None
     is_vote: bool = False
+    leaves_open: bool = False
+    decides: bool = False
     taxonomy_version: int | None = None
 
 
@@ -127,12 +131,20 @@ def judge(
         return Verdict(status=AnnotationStatus.SUPERSEDED, detail="the lease ran out and a later one holds the task")
     if any(vote.annotator == annotator for vote in standing.votes):
         return Verdict(status=AnnotationStatus.SUPERSEDED, detail="this annotator has answered the task before")
+    if standing.contested_from is not None and grant.fencing_token < standing.contested_from:
+        detail = "as many people as are asked have answered the task, and left it open: somebody else decides"
+        return Verdict(status=AnnotationStatus.SUPERSEDED, detail=detail)
     return _accepted(Vote(annotator=annotator, class_name=annotation.class_name), standing, project, crowd)
 
 
 def _accepted(answer: Vote, standing: Standing, project: Project, crowd: Crowd | None) -> Verdict:
     # A vote for a class that the project has given up since counts for nothing: a label is of one taxonomy.
     votes = [vote for vote in standing.votes if vote.class_name in project.taxonomy.names]
+    version = project.taxonomy.version
+    if standing.contested_from is not None:
+        found, adjudicator = Consensus(class_name=answer.class_name), answer.annotator
+        label = human_label(found, votes, standing, project, are_votes=True, adjudicator=adjudicator)
+        return Verdict(status=AnnotationStatus.ACCEPTED, label=label, decides=True, taxonomy_version=version)
     votes.append(answer)
     is_vote = standing.needed_votes > 1 or bool(standing.votes) or project.review.sure is not None
     found = consensus(votes, standing.needed_votes, project.review, crowd)
@@ -140,7 +152,8 @@ def _accepted(answer: Vote, standing: Standing, project: Project, crowd: Crowd |
         status=AnnotationStatus.ACCEPTED,
         label=human_label(found, votes, standing, project, are_votes=is_vote) if found.class_name else None,
         is_vote=is_vote,
-        taxonomy_version=project.taxonomy.version,
+        leaves_open=found.is_contested,
+        taxonomy_version=version,
     )
 
 
@@ -151,6 +164,7 @@ def human_label(
     project: Project,
     *,
     are_votes: bool,
+    adjudicator: str = "",
 ) -> Label:
     """The label that these answers make, one revision above the latest; raises ValueError where they make none.
 
@@ -159,6 +173,7 @@ def human_label(
     if found.class_name is None:
         raise ValueError("votes that leave a task open make no label")
     lineage = standing.lineage
+    annotators = tuple(vote.annotator for vote in votes)
     return Label(
         key=lineage.key,
         class_name=found.class_name,
@@ -168,9 +183,10 @@ def human_label(
         decision=lineage.decision,
         model_name=lineage.model_name,
         model_version=lineage.model_version,
-        annotators=tuple(vote.annotator for vote in votes),
+        annotators=(*annotators, adjudicator) if adjudicator else annotators,
         votes=tuple(votes) if are_votes else (),
         posterior=found.posterior,
+        adjudicator=adjudicator,
         project_version=project.version,
         taxonomy_version=project.taxonomy.version,
         content_hash=lineage.content_hash,

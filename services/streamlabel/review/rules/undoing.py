@@ -13,7 +13,8 @@ from streamlabel.review.rules.answers import TaskState
 class PastAnswer:
     """An answer as it is kept, and how its task stands now.
 
-    `is_current`: no later answer has replaced it; a vote, one answer of several, is never replaced. `undone_under`: the
+    `is_current`: no later answer has replaced it; a vote, one answer of several, is never replaced; but the task
+    `was_decided` where somebody adjudicated, seeing the votes. `undone_under`: the
     fencing token of the lease that its undo gave, or None while it stands. `fencing_token`, `held_by_annotator` and
     `held_by_another` are of the task's latest lease.
     """
@@ -28,6 +29,7 @@ class PastAnswer:
     is_current: bool
     undone_under: int | None
     held_by_another: bool = False
+    was_decided: bool = False
     is_vote: bool = False
 
 
@@ -49,6 +51,8 @@ def undoability(past: PastAnswer) -> tuple[Undoability, str]:
         return Undoability.NEVER, "the answer was taken back before, and the lease for another one is gone"
     if not past.is_current or (past.state is not TaskState.ANSWERED and not past.is_vote):
         return Undoability.NEVER, "a later answer has replaced this one"
+    if past.is_vote and past.was_decided:
+        return Undoability.NEVER, "somebody has decided since, by the votes as they were"
     if past.held_by_another:
         return Undoability.NEVER, "another person has the task in hand; the answer can be taken back once they are done"
     return Undoability.NOW, ""

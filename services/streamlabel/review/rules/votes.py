@@ -18,8 +18,8 @@ _FEWEST_UNKNOWN = 2
 class Consensus:
     """What votes come to: another person is asked where there is no `class_name`.
 
-    `posterior` is how likely the class is, given who voted for what; None where votes were only counted. It `is_contested` where
-    as many as may be asked have left it open, and the class is only ahead.
+    `posterior` is how likely the class is, given who voted for what; None where votes were only counted. It `is_contested`,
+    and without a class, where as many as may be asked have left it open.
     """
 
     class_name: str | None = None
@@ -32,7 +32,7 @@ def consensus(votes: Sequence[Vote], needed: int, policy: ReviewPolicy, crowd: C
 
     Where the policy says how sure is enough, and `crowd` knows all who voted, the posterior decides. Otherwise the class with most
     votes does, and while two tie another person is asked. After as many votes as the policy allows (or the task needs) nobody more is:
-    then the class that is ahead is taken, of those that tie the one that was voted for first.
+    then a tie goes to the class that was voted for first, unless the policy wants to be sure: then the task is contested.
     """
     most = max(policy.max_votes, needed)
     if not votes or len(votes) < needed:
@@ -42,16 +42,18 @@ def consensus(votes: Sequence[Vote], needed: int, policy: ReviewPolicy, crowd: C
         # Of the classes that were voted for: what nobody says nobody would believe, however people err.
         class_name = max((vote.class_name for vote in votes), key=found.__getitem__)
         posterior = found[class_name]
-        if posterior < policy.sure and len(votes) < most:
-            return Consensus()
-        return Consensus(class_name=class_name, posterior=posterior, is_contested=posterior < policy.sure)
+        if posterior >= policy.sure:
+            return Consensus(class_name=class_name, posterior=posterior)
+        return Consensus(is_contested=len(votes) >= most)
     if policy.sure is not None and len(votes) < min(_FEWEST_UNKNOWN, most):
         return Consensus()
     # Classes come in the order of their first vote, and those of equal counts stay in it.
     (leader, count), *others = Counter(vote.class_name for vote in votes).most_common(2)
     if not any(other == count for _, other in others):
         return Consensus(class_name=leader)
-    return Consensus(class_name=leader, is_contested=policy.sure is not None) if len(votes) >= most else Consensus()
+    if len(votes) < most:
+        return Consensus()
+    return Consensus(class_name=leader) if policy.sure is None else Consensus(is_contested=True)
 
 
 def _pair(vote: Vote) -> tuple[str, str]:

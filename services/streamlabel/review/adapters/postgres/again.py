@@ -71,6 +71,7 @@ WITH given AS MATERIALIZED (
         asked_from = CASE WHEN anew THEN fencing_token + 1 ELSE asked_from END,
         skipped_by = CASE WHEN NOT anew THEN skipped_by END, attempts = CASE WHEN anew THEN 0 ELSE attempts END,
         escalated_for = CASE WHEN given.state IN (1, 4) THEN escalated_for END,
+        contested_from = CASE WHEN NOT anew THEN contested_from END,
         lease_owner = CASE WHEN given.state = 1 THEN lease_owner END,
         leased_at = CASE WHEN given.state = 1 THEN leased_at END,
         lease_until = CASE WHEN given.state = 1 THEN lease_until END,
@@ -148,9 +149,10 @@ async def _renew(
 
 
 async def _held(connection: Connection, tickets: Sequence[int]) -> list[Held]:
-    """The tasks, locked; with the one answer where one was wanted and given."""
+    """The tasks, locked; with the one answer where one was wanted and given, or where one decided."""
     rows = await connection.fetch(_LOCK, tickets)
-    single = [row for row in rows if STATE_NUMBER[TaskState.ANSWERED] == row["state"] and not row["voters"]]
+    answered = [row for row in rows if STATE_NUMBER[TaskState.ANSWERED] == row["state"]]
+    single = [row for row in answered if not row["voters"] or row["contested_from"] is not None]
     answers: dict[int, asyncpg.Record] = {}
     if single:
         revisions = [row["revision"] - row["repeats"] for row in single]
@@ -159,16 +161,18 @@ async def _held(connection: Connection, tickets: Sequence[int]) -> list[Held]:
     held = []
     for row in rows:
         standing = standing_of(row)
-        if standing.ticket in answers:
-            answer = answers[standing.ticket]
-            vote = Vote(annotator=answer["annotator"], class_name=answer["class_name"])
+        given = answers.get(standing.ticket)
+        is_single = given is not None and standing.contested_from is None
+        if given is not None and is_single:
+            vote = Vote(annotator=given["annotator"], class_name=given["class_name"])
             standing = replace(standing, votes=(vote,))
         held.append(
             Held(
                 standing=standing,
                 taxonomy_version=row["taxonomy_version"],
                 stands=_stands(row),
-                is_single=standing.ticket in answers,
+                is_single=is_single,
+                adjudicator=given["annotator"] if given is not None and not is_single else "",
             )
         )
     return held

@@ -40,7 +40,7 @@ STANDING_COLUMNS = """
     task.ticket, state, task.fencing_token, lease_until, task.revision,
     coalesce(extract(epoch FROM clock_timestamp() - leased_at), 0)::double precision AS held_s,
     clock_timestamp() AS seen_at,
-    needed_votes, voters, voted_classes, decision_no, asked_from,
+    needed_votes, voters, voted_classes, decision_no, asked_from, contested_from,
     task.project, record_id, decision, content_hash, model_name, model_version, event_at, headers
 """
 _LOOK = f"""
@@ -62,10 +62,11 @@ WITH given AS (
     SELECT * FROM unnest(
         $2::bigint[], $3::smallint[], $4::integer[], $5::timestamptz[], $6::integer[], $7::integer[], $8::integer[],
         $9::text[], $10::text[], $11::text[], $12::smallint[], $13::bigint[], $14::bytea[], $15::integer[],
-        $16::text[], $17::float8[]
+        $16::text[], $17::float8[], $18::boolean[], $19::boolean[]
     ) AS columns_given (
         ticket, state, fencing_token, lease_until, revision, voter_count, decision_no,
-        annotator, annotation_id, class_name, status, think_time_ms, label, taxonomy, label_class, label_posterior
+        annotator, annotation_id, class_name, status, think_time_ms, label, taxonomy, label_class, label_posterior,
+        leaves_open, decides
     )
 ), locked AS MATERIALIZED (
     SELECT given.*, project, record_id, partition_no, headers
@@ -107,32 +108,36 @@ _SETTLE = (
         answered="""
     UPDATE task SET
         state = 2, votes = votes + 1, revision = task.revision + 1, repeats = 0, taxonomy_version = taxonomy,
-        voters = NULL, voted_classes = NULL, label_no = NULL,
+        voters = NULL, voted_classes = NULL, label_no = NULL, contested_from = NULL,
         escalated_for = NULL, attempts = 0, lease_owner = NULL, leased_at = NULL, lease_until = NULL
     FROM accepted
     WHERE task.ticket = ANY (ARRAY (SELECT ticket FROM accepted)) AND task.ticket = accepted.ticket""",
     )
     + "SELECT ticket FROM kept"
 )
-# Of votes. Whoever waits is called where another vote is wanted, and so many that one of them has not voted.
+# Of votes, and of what decides where they leave a task open. Whoever waits is called where another vote is wanted, and so many that
+# one of them has not voted.
 _SETTLE_VOTES = (
     _SETTLE_ANY.format(
-        vote=", vote_no, taxonomy_version",
-        of_vote=", CASE status WHEN 1 THEN nextval('vote_no') END, taxonomy",
+        vote=", vote_no, taxonomy_version, left_open",
+        of_vote=", CASE WHEN status = 1 AND NOT decides THEN nextval('vote_no') END, taxonomy, leaves_open",
         answered="""
     UPDATE task SET
-        state = CASE WHEN label IS NULL THEN 3 ELSE 2 END,
-        votes = task.votes + 1, revision = coalesce(new_revision, task.revision), label_no = accepted.outbox_no,
+        state = CASE WHEN label IS NOT NULL THEN 2 WHEN leaves_open THEN 4 ELSE 3 END,
+        votes = task.votes + CASE WHEN decides THEN 0 ELSE 1 END,
+        revision = coalesce(new_revision, task.revision), label_no = accepted.outbox_no,
         repeats = 0, taxonomy_version = CASE WHEN label IS NOT NULL THEN taxonomy END,
         label_class = accepted.label_class, label_posterior = accepted.label_posterior,
-        voters = array_append(voters, annotator), voted_classes = array_append(voted_classes, class_name),
-        escalated_for = NULL, attempts = 0, lease_owner = NULL, leased_at = NULL, lease_until = NULL
+        voters = CASE WHEN decides THEN voters ELSE array_append(voters, annotator) END,
+        voted_classes = CASE WHEN decides THEN voted_classes ELSE array_append(voted_classes, class_name) END,
+        contested_from = CASE WHEN leaves_open THEN task.fencing_token + 1 WHEN decides THEN contested_from END,
+        escalated_for = CASE WHEN leaves_open THEN 4 END, attempts = 0, lease_owner = NULL, leased_at = NULL, lease_until = NULL
     FROM accepted
     WHERE task.ticket = ANY (ARRAY (SELECT ticket FROM accepted)) AND task.ticket = accepted.ticket
     RETURNING task.ticket, task.project, task.state, task.votes + coalesce(cardinality(skipped_by), 0) AS done""",
     )
     + """
-SELECT ticket, CASE WHEN state = 3 THEN pg_notify($18, project || ':' || (done + 1)) END
+SELECT ticket, CASE WHEN state = 3 THEN pg_notify($20, project || ':' || (done + 1)) END
 FROM kept LEFT JOIN answered USING (ticket)
 """
 )
@@ -210,8 +215,8 @@ class PostgresAnswers:
             for settlement in one.settlements:
                 chosen.setdefault(settlement.standing.ticket, (one.annotator, settlement))
         ordered = [chosen[ticket] for ticket in sorted(chosen)]
-        alone = [_row(*each) for each in ordered if not each[1].verdict.is_vote]
-        votes = [_row(*each) for each in ordered if each[1].verdict.is_vote]
+        alone = [_row(*each) for each in ordered if not _is_of_votes(each[1])]
+        votes = [_row(*each) for each in ordered if _is_of_votes(each[1])]
         done = await self._write(_SETTLE, alone) if alone else set()
         if votes:
             done |= await self._write(_SETTLE_VOTES, votes, ready_channel(self._database.schema))
@@ -247,7 +252,13 @@ def _row(annotator: str, settlement: Settlement) -> tuple[Any, ...]:
         verdict.taxonomy_version,
         verdict.label.class_name if verdict.label else None,
         verdict.label.posterior if verdict.label else None,
+        verdict.leaves_open,
+        verdict.decides,
     )
+
+
+def _is_of_votes(settlement: Settlement) -> bool:
+    return settlement.verdict.is_vote or settlement.verdict.decides
 
 
 def _finding(row: asyncpg.Record) -> Finding:
@@ -277,6 +288,7 @@ def standing_of(row: asyncpg.Record) -> Standing:
         ),
         decision_no=row["decision_no"],
         asked_from=row["asked_from"],
+        contested_from=row["contested_from"],
         seen_at=row["seen_at"],
         held_s=row["held_s"],
         lineage=Lineage(

@@ -26,7 +26,10 @@ SELECT project, purpose_rank, count(*) AS tasks, count(*) FILTER (WHERE votes > 
 FROM task WHERE state = 3
 GROUP BY project, purpose_rank
 """
-_ESCALATED = "SELECT project, count(*) AS tasks FROM task WHERE state = 4 GROUP BY project"
+_ESCALATED = """
+SELECT project, count(*) AS tasks, count(*) FILTER (WHERE escalated_for = 4) AS contested FROM task WHERE state = 4
+GROUP BY project
+"""
 _LEASED = "SELECT project, count(*) AS tasks FROM task WHERE state = 1 GROUP BY project"
 _LABELLED = """
 SELECT project, sum(labelled)::bigint AS labelled FROM (
@@ -46,11 +49,13 @@ _COST_SHARE = 0.05
 
 @dataclass(slots=True)
 class ProjectQueue:
-    """The queue of one project; `begun` are those of the waiting that want another person's vote, `escalated` those set aside."""
+    """The queue of one project; `begun` are those of the waiting that want another person's vote, `escalated` those set aside,
+    and `contested` those of them that votes left open."""
 
     waiting: dict[Purpose, int] = field(default_factory=dict)
     begun: int = 0
     escalated: int = 0
+    contested: int = 0
     oldest_at: datetime | None = None
     leased: int = 0
     labelled: int = 0
@@ -95,6 +100,7 @@ class PostgresBoard:
                 open_tasks=sum(queue.waiting.values()),
                 begun_tasks=queue.begun,
                 escalated_tasks=queue.escalated,
+                contested_tasks=queue.contested,
                 leased_tasks=queue.leased,
                 answered_tasks=queue.labelled,
                 oldest_at=queue.oldest_at,
@@ -127,6 +133,7 @@ class PostgresBoard:
             queue(row["project"]).begun += row["begun"]
         for row in await self._database.fetch(_ESCALATED):
             queue(row["project"]).escalated = row["tasks"]
+            queue(row["project"]).contested = row["contested"]
         for row in await self._database.fetch(_LEASED):
             queue(row["project"]).leased = row["tasks"]
         for row in await self._database.fetch(_LABELLED):

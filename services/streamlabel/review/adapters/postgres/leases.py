@@ -73,9 +73,10 @@ WITH picked AS MATERIALIZED (
         state = 1, fencing_token = fencing_token + 1, lease_owner = $2,
         leased_at = clock_timestamp(), lease_until = clock_timestamp() + $4::interval
     WHERE ticket = ANY (ARRAY (SELECT ticket FROM picked))
-    RETURNING ticket, fencing_token, lease_until, purpose_rank, priority
+    RETURNING ticket, fencing_token, lease_until, purpose_rank, priority,
+        CASE WHEN contested_from IS NOT NULL THEN voted_classes END AS voted_classes
 )
-SELECT ticket, fencing_token, lease_until, message {message}
+SELECT ticket, fencing_token, lease_until, message, voted_classes {message}
 ORDER BY purpose_rank, priority DESC, ticket
 """
 _MAY_VOTE = _OPEN.format(open_to=_OPEN_TO.format(state=3, annotator="asked.annotator", rested="$3"))
@@ -328,6 +329,7 @@ def claim_of(row: asyncpg.Record) -> Claim:
         expires_at=row["lease_until"],
         task=review_tasks.decode(message),
         size_bytes=len(message),
+        voted_classes=tuple(sorted(row.get("voted_classes") or ())),
     )
 
 

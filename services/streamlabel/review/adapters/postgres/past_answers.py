@@ -15,9 +15,12 @@ SELECT
     annotation_id, task.ticket, class_name, status, state, task.fencing_token, undone_under,
     state = 1 AND lease_owner = $1 AND lease_until > clock_timestamp() AS held,
     state = 1 AND lease_owner <> $1 AND lease_until > clock_timestamp() AS held_by_another,
-    voters IS NOT NULL AS is_vote,
-    annotation.fencing_token >= asked_from
-        AND (voters IS NOT NULL OR annotation.revision IS NOT DISTINCT FROM task.revision - repeats) AS is_current
+    voters IS NOT NULL AND NOT coalesce(annotation.fencing_token >= contested_from, false) AS is_vote,
+    state = 2 AND contested_from IS NOT NULL AS was_decided,
+    annotation.fencing_token >= asked_from AND (
+        (voters IS NOT NULL AND NOT coalesce(annotation.fencing_token >= contested_from, false))
+        OR annotation.revision IS NOT DISTINCT FROM task.revision - repeats
+    ) AS is_current
 FROM annotation JOIN task USING (ticket)
 WHERE annotator = $1 AND annotation_id = $2
 """
@@ -48,13 +51,15 @@ WITH locked AS MATERIALIZED (
     + """
 ), leased AS (
     UPDATE task SET
-        state = 1, votes = votes - 1, revision = revision - (SELECT count(*) FROM withdrawn)::integer, repeats = 0,
+        state = 1, votes = votes - CASE WHEN contested_from IS NULL THEN 1 ELSE 0 END,
+        revision = revision - (SELECT count(*) FROM withdrawn)::integer, repeats = 0,
+        label_no = NULL, label_class = NULL, escalated_for = CASE WHEN contested_from IS NOT NULL THEN 4 END,
         fencing_token = fencing_token + 1, lease_owner = $1,
         leased_at = clock_timestamp(), lease_until = clock_timestamp() + $5::interval
     WHERE ticket = ANY (ARRAY (SELECT ticket FROM retracted))
-    RETURNING ticket, fencing_token, lease_until
+    RETURNING ticket, fencing_token, lease_until, CASE WHEN contested_from IS NOT NULL THEN voted_classes END AS voted_classes
 )
-SELECT ticket, fencing_token, lease_until, message
+SELECT ticket, fencing_token, lease_until, message, voted_classes
 """
     + MESSAGE_OF_LEASED
 )
@@ -66,7 +71,7 @@ _TAKE_BACK_VOTE = (
 WITH locked AS MATERIALIZED (
     SELECT ticket, fencing_token, label_no, repeats, convert_to(project || '/' || record_id, 'UTF8') AS key FROM task
     WHERE ticket = $3 AND fencing_token = $4 AND array_position(voters, $1) IS NOT NULL
-        AND (state IN (2, 3) OR lease_until <= clock_timestamp())
+        AND (state IN (3, 4) OR (state = 2 AND contested_from IS NULL) OR lease_until <= clock_timestamp())
     FOR UPDATE
 ), retracted AS (
     UPDATE annotation SET retracted_at = clock_timestamp(), undone_under = locked.fencing_token + 1
@@ -80,7 +85,7 @@ WITH locked AS MATERIALIZED (
 ), leased AS (
     UPDATE task SET
         state = 1, votes = votes - 1, revision = revision - (SELECT count(*) FROM withdrawn)::integer, label_no = NULL,
-        repeats = 0, label_class = NULL, label_posterior = NULL,
+        repeats = 0, label_class = NULL, label_posterior = NULL, contested_from = NULL, escalated_for = NULL,
         voters = array_remove(voters, $1),
         voted_classes = voted_classes[:array_position(voters, $1) - 1] || voted_classes[array_position(voters, $1) + 1:],
         fencing_token = fencing_token + 1, lease_owner = $1,
@@ -94,7 +99,8 @@ SELECT ticket, fencing_token, lease_until, message
 )
 
 _CURRENT = """
-SELECT ticket, fencing_token, lease_until, message FROM task JOIN task_payload USING (ticket)
+SELECT ticket, fencing_token, lease_until, message, CASE WHEN contested_from IS NOT NULL THEN voted_classes END AS voted_classes
+FROM task JOIN task_payload USING (ticket)
 WHERE ticket = $2 AND state = 1 AND lease_owner = $1 AND lease_until > clock_timestamp()
 """
 
@@ -122,6 +128,7 @@ class PostgresPastAnswers:
             held_by_another=bool(row["held_by_another"]),
             is_vote=row["is_vote"],
             is_current=row["is_current"],
+            was_decided=row["was_decided"],
             undone_under=row["undone_under"],
         )
 

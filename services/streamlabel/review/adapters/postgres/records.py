@@ -50,7 +50,8 @@ SELECT * FROM (
     SELECT answered_at, 'second_opinion', annotator, class_name, fencing_token, 0, NULL, NULL, '', think_time_ms
     FROM annotation WHERE ticket = $1 AND status = 3
     UNION ALL
-    SELECT answered_at, 'labelled', '', CASE WHEN $2 = 1 THEN class_name ELSE '' END, fencing_token, revision, NULL, NULL, '', 0
+    SELECT answered_at, 'labelled', '', CASE WHEN $2 = 1 AND vote_no IS NULL THEN class_name ELSE '' END,
+        fencing_token, revision, NULL, NULL, '', 0
     FROM annotation WHERE ticket = $1 AND status = 1 AND revision IS NOT NULL
     UNION ALL
     SELECT retracted_at, 'retracted', annotator, class_name, fencing_token, 0, NULL, NULL, '', 0
@@ -62,6 +63,9 @@ SELECT * FROM (
     SELECT skipped_at, 'escalated', CASE WHEN reason IS NULL THEN annotator ELSE '' END, '', fencing_token, 0, NULL,
         escalated_for, CASE WHEN reason IS NULL THEN note ELSE '' END, 0
     FROM skip WHERE ticket = $1 AND escalated_for IS NOT NULL
+    UNION ALL
+    SELECT answered_at, 'escalated', '', '', fencing_token, 0, NULL, 4, '', 0
+    FROM annotation WHERE ticket = $1 AND status = 1 AND left_open
     UNION ALL
     SELECT expired_at, 'expired', annotator, '', fencing_token, 0, NULL, NULL, '', 0 FROM expiry WHERE ticket = $1
     UNION ALL
