@@ -125,11 +125,16 @@ def _told(found: Certified) -> str:
     which = "" if found.look is None else f" at look {found.look}"
     if certificate is not None:
         return (
-            f"Certified{which}: from score {found.threshold:.6g} on the model may label alone.\n"
+            f"Certified{which}: from score {found.threshold_told(6)} on the model may label alone.\n"
             f"At most {certificate.bound:.2%} of those labels are wrong (allowed: {found.alpha:.2%}), "
             f"with probability {1 - found.delta:.4g}{'' if found.look is None else ' over all looks'}.\n"
             f"Evidence: {certificate.errors:,} wrong among {certificate.count:,} answers. "
             f"Coverage: {found.coverage:.1%} of all records."
+        )
+    if found.more_labels_needed is None and found.is_good_somewhere:
+        return (
+            f"Not certified{which}: of a part of the answers fewer than {found.alpha:.2%} look wrong, but only just, or it is not the "
+            "surest part, with which a certificate begins. Find a score that ranks the wrong ones lower, or allow more errors."
         )
     if found.more_labels_needed is None:
         return (

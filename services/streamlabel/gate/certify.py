@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from streamlabel.gate.checks import LEAST_ROWS, check_levels, checked_scores, refuse_rows
-from streamlabel.gate.needs import more_labels
-from streamlabel.gate.sequence import Certificate, Grid, Tally, certify_region
+from streamlabel.gate.needs import begins_badly, more_labels
+from streamlabel.gate.sequence import Certificate, Grid, Tally, certify_region, starts_of_answers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ class Certified:
     pass. `more_labels_needed` is how many more answers, drawn like these, would make a certificate likely should the error rates stay
     what they seem to be; 0 where there is one, None where no number of answers would do. Where looks are counted it is about the
     next one. `look` is which of several this was, None for the only one; `level` the part of delta that it was tested at. `answers`
-    were given, right or wrong.
+    were given, right or wrong; `starts` are the regions of the grid that the chains of tests begin with.
     """
 
     alpha: float
@@ -37,9 +37,21 @@ class Certified:
     certificate: Certificate | None
     coverage: float
     more_labels_needed: int | None
+    starts: tuple[int, ...] = field(repr=False)
     scores: npt.NDArray[np.float64] = field(repr=False)
     grid: Grid = field(repr=False)
     tally: Tally = field(repr=False)
+
+    def threshold_told(self, digits: int) -> str:
+        """The threshold in so many digits; in full where in these other scores would reach it."""
+        short = f"{self.threshold:.{digits}g}"
+        same = (self.scores >= float(short)).sum() == (self.scores >= self.threshold).sum()
+        return short if same else repr(self.threshold)
+
+    @property
+    def is_good_somewhere(self) -> bool:
+        """Whether some region looks good enough, though only just, or not one that a certificate can begin with."""
+        return bool((self.tally.errors < self.alpha * self.tally.counts).any())
 
     def plot(self, name: str = "") -> Figure:
         """Error against coverage: what was seen, what is certain, where the threshold lies. Needs matplotlib.
@@ -105,7 +117,8 @@ def certify(
     # Few scores beside the evidence make a worse grid than the evidence itself.
     grid = Grid.of_stream(others) if len(others) >= len(known) else Grid.of_evidence(known)
     tally = Tally.of(grid, known, right == 0)
-    found = certify_region(grid, tally, len(known), alpha=alpha, delta=level)
+    starts = starts_of_answers(grid, tally.counts, len(known), alpha, level)
+    found = certify_region(grid, tally, len(known), alpha=alpha, delta=level, starts=starts)
     everything = np.concatenate((known, others))
     return Certified(
         alpha=alpha,
@@ -116,11 +129,24 @@ def certify(
         threshold=math.inf if found is None else found.threshold,
         certificate=found,
         coverage=0.0 if found is None else float((everything >= found.threshold).mean()),
-        more_labels_needed=0 if found is not None else more_labels(tally, len(known), alpha, _next_level(delta, look)),
+        starts=starts,
+        more_labels_needed=0
+        if found is not None
+        else _more_labels(grid, tally, len(known), alpha, _next_level(delta, look)),
         scores=everything,
         grid=grid,
         tally=tally,
     )
+
+
+def _more_labels(grid: Grid, tally: Tally, count: int, alpha: float, level: float) -> int | None:
+    more = more_labels(tally, count, alpha, level)
+    if more is None:
+        return None
+    # Where chains begin then, by how much each region seems to hold.
+    held = np.floor(tally.counts * ((count + more) / count)).astype(np.int64)
+    starts = starts_of_answers(grid, held, count + more, alpha, level)
+    return None if begins_badly(tally, starts, alpha) else more
 
 
 def _next_level(delta: float, look: int | None) -> float:

@@ -9,6 +9,8 @@ from streamlabel.gate.second_looks import SecondLooks
 from streamlabel.gate.sequence import Tally
 
 _MOST_LABELS = 10_000_000
+# So seldom would chance alone show so many errors, were the rate alpha.
+_DOUBT = 0.05
 
 
 def more_labels(
@@ -52,3 +54,10 @@ def more_labels(
         else:
             low = middle + 1
     return max(1, high - count)
+
+
+def begins_badly(tally: Tally, starts: tuple[int, ...], alpha: float) -> bool:
+    """Whether more than alpha is wrong wherever chains of tests begin, and not by chance: then they never come to what lies behind."""
+    starting = list(starts)
+    errors, counts = tally.errors[starting], tally.counts[starting]
+    return bool(starts) and bool(((errors > 0) & (1 - p_value(errors - 1, counts, alpha) < _DOUBT)).all())

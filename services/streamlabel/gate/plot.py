@@ -11,7 +11,6 @@ from streamlabel.core.control import GateState
 from streamlabel.errors import ConfigurationError
 from streamlabel.gate.answers_wanted import in_words
 from streamlabel.gate.binomial import p_value, upper_bound
-from streamlabel.gate.sequence import chain_starts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +68,7 @@ def _levels(found: Certified) -> tuple[Numbers, str]:
     The second chain begins with half of it, and has all from the moment that the first one reaches it.
     """
     shares, half = found.grid.shares, found.level / 2
-    starts = chain_starts(found.grid, found.answers, found.alpha, found.level)
+    starts = found.starts
     levels = np.zeros(len(shares))
     if not starts:
         return levels, ""
@@ -87,7 +86,9 @@ def _levels(found: Certified) -> tuple[Numbers, str]:
 
 def _outcome(found: Certified) -> str:
     if found.certificate is not None:
-        return f"score ≥ {found.threshold:.4g}: {found.coverage:.1%} pass, at most {found.certificate.bound:.2%} of them wrong"
+        return f"score ≥ {found.threshold_told(4)}: {found.coverage:.1%} pass, at most {found.certificate.bound:.2%} of them wrong"
+    if found.more_labels_needed is None and found.is_good_somewhere:
+        return "not certified: what looks good enough does so only just, or is not the surest part"
     if found.more_labels_needed is None:
         return "not certified: nowhere do the answers look good enough"
     # Without counted looks there is no next one.

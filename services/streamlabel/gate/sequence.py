@@ -47,12 +47,22 @@ class Grid:
 
         Region j begins right above the order statistic that it is made from: given that value, the items above it are
         independent draws of the region, so the binomial test stays exact, at the price of one item.
+
+        Where the highest score is that of many, nothing lies above it. Such regions begin right above the next lower score that
+        there is, and hold all of the highest. Which that is follows from scores, never from errors; and where regions get worse as
+        they grow it makes no test more lenient. For were that region bad, let u be the highest score above which the stream is bad:
+        nothing was seen between u and the highest, so its items are all those above u, independent draws of a bad region. That so
+        few of them are wrong as the test asks for has a chance of its level at most. A test draws such streams, and others.
         """
         grid = cls.of_stream(scores, steps)
         thresholds = np.nextafter(grid.thresholds, np.inf)
         # Nothing lies below the lowest score: the whole stream is a region that needs no order statistic.
         thresholds[-1] = grid.thresholds[-1]
-        return cls(grid.shares, thresholds)
+        known = np.asarray(scores, dtype=np.float64)
+        lower = known[known < known.max()]
+        return cls(
+            grid.shares, np.minimum(thresholds, np.nextafter(lower.max(), np.inf) if len(lower) else known.max())
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +139,25 @@ def chain_starts(
         return ()
     step = max(1, round(_SECOND_CHAIN_STEPS * len(grid.shares) / _STEPS))
     return tuple(start for start in (first, first + step) if start < len(grid.shares))
+
+
+def starts_of_answers(
+    grid: Grid, counts: npt.NDArray[np.int64], count: int, alpha: float, delta: float
+) -> tuple[int, ...]:
+    """Where chains begin over `count` answers at hand, of which each region holds `counts`: by scores alone, never by errors.
+
+    As `chain_starts` has it, but where scores are equal several regions are one: the second chain begins with another region than the
+    first. Where no region can be expected to hold twice the least evidence, one chain begins with the first that does hold the least.
+    What is tested, and in which order, is so fixed before the first error is looked at.
+    """
+    starts = chain_starts(grid, count, alpha, delta)
+    if not starts:
+        enough = p_value(0, counts, alpha) <= delta
+        return (int(np.argmax(enough)),) if enough.any() else ()
+    first, rest = starts[0], starts[1:]
+    others = np.flatnonzero(grid.thresholds < grid.thresholds[first])
+    further = others[others >= rest[0]] if rest else others[:0]
+    return (first, int(further[0])) if len(further) else (first,)
 
 
 def walk(p_values: npt.NDArray[np.float64], starts: tuple[int, ...], delta: float) -> tuple[int, float] | None:

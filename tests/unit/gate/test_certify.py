@@ -87,6 +87,86 @@ def test_equal_scores_pass_together_or_not_at_all() -> None:
     assert (found.threshold, found.coverage) == (0.99, 0.5)
 
 
+@pytest.mark.parametrize(("count", "wrong"), [(20_000, 0), (500, 0), (59, 0), (93, 1)])
+def test_answers_of_one_score_certify_all_or_nothing(count: int, wrong: int) -> None:
+    correct = np.arange(count) >= wrong
+    found = certify(np.full(count, 0.97), correct, alpha=0.05)
+    assert found.certificate is not None
+    assert (found.threshold, found.coverage, len(found.starts)) == (0.97, 1.0, 1)
+    assert (found.certificate.count, found.certificate.errors) == (count, wrong)
+
+
+def test_one_answer_of_one_score_too_few_is_told_as_that() -> None:
+    found = certify(np.full(58, 0.97), np.ones(58), alpha=0.05)
+    assert found.certificate is None
+    assert found.more_labels_needed is not None
+    assert 1 <= found.more_labels_needed < 100
+    assert certify(np.full(500, 0.97), np.arange(500) % 2, alpha=0.05).more_labels_needed is None
+
+
+def test_a_saturated_softmax_certifies_what_it_is_sure_of() -> None:
+    """The surest answers all have score 1: the chains begin with all of them, and the certificate may hold no more."""
+    chance = np.random.default_rng(0)
+    scores = np.concatenate((np.ones(600), chance.uniform(0.3, 0.99, 400)))
+    correct = np.concatenate((np.ones(600), chance.random(400) < 0.7))
+    found = certify(scores, correct, alpha=0.01)
+    assert found.certificate is not None
+    assert (found.certificate.count, found.certificate.errors) == (600, 0)
+    assert found.coverage == 0.6
+    assert found.threshold_told(4) == f"{found.threshold:.4g}"
+    # It begins right above the next score, which must not be told as one that passes.
+    two = certify(np.where(scores == 1, 1.0, 0.99), correct, alpha=0.01)
+    assert (two.coverage, two.threshold_told(6)) == (0.6, "0.9900000000000001")
+    assert certify(scores[100:600], correct[100:600], alpha=0.01).certificate is not None
+    # The finding that led here: 480 of 500 at 1.
+    most = np.concatenate((np.ones(480), chance.uniform(0.1, 0.9, 20)))
+    assert certify(most, most == 1, alpha=0.05).coverage >= 0.96
+
+
+def test_where_the_surest_are_wrong_too_often_no_number_of_answers_is_told() -> None:
+    """What lies behind them looks good enough, but no chain of tests comes to it."""
+    chance = np.random.default_rng(4)
+    scores = chance.random(3000)
+    correct = np.where(scores > 0.7, chance.random(3000) < 0.85, True)
+    found = certify(scores, correct, alpha=0.05)
+    assert found.certificate is None
+    assert found.is_good_somewhere
+    assert found.more_labels_needed is None
+    assert not certify(scores, chance.random(3000) < 0.5, alpha=0.05).is_good_somewhere
+
+
+# Streams of few scores, best first: share of the stream and error rate at each, made to be as hard as possible.
+TIED = {
+    "one score": ([1.0], [0.1001]),
+    "two scores, alike": ([0.6, 0.4], [0.1001, 0.1001]),
+    "a perfect score beside a rare one that is always wrong": ([0.6, 0.0668, 0.3332], [0.0, 1.0, 0.5]),
+    "the same, and rarer": ([0.9, 0.1003], [0.0, 1.0]),
+    "a wrong one above the many": ([0.01, 0.6, 0.39], [1.0, 0.0851, 0.1001]),
+    "good, then at once as bad as it must not be": ([0.4, 0.02, 0.58], [0.04, 1.0, 0.06]),
+    "ten scores, worse and worse": ([0.1] * 10, [0.05, 0.09, 0.13, 0.131, *[0.1002] * 6]),
+}
+
+
+@pytest.mark.parametrize("count", [60, 150, 600])
+@pytest.mark.parametrize("name", TIED)
+def test_equal_scores_make_no_certificate_wrong_more_often_than_delta(name: str, count: int) -> None:
+    shares, rates = (np.array(each) for each in TIED[name])
+    shares = shares / shares.sum()
+    true, values = np.cumsum(shares * rates) / np.cumsum(shares), 1 - np.arange(len(shares)) / 100
+    chance = np.random.default_rng(count)
+    wrong = certified = 0
+    runs = 2000
+    for _ in range(runs):
+        drawn = chance.choice(len(shares), size=count, p=shares)
+        found = certify(values[drawn], chance.random(count) >= rates[drawn], alpha=0.1)
+        if found.certificate is not None:
+            certified += 1
+            wrong += true[(values >= found.threshold).sum() - 1] > 0.1
+    assert wrong / runs <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
+    if name == "one score" and count > 100:
+        assert wrong / runs > 0.02  # close enough to the truth that it can fail: the test is not idle
+
+
 def falsely_certified(seed: int, *, counted: bool) -> bool:
     """Whether somebody who asks as many more people as the result says, and looks again, ends with a certificate that is wrong.
 
