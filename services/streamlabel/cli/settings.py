@@ -33,6 +33,15 @@ class CliSettings(GrpcSettings):
     cli_review_url: str = Field(
         "http://127.0.0.1:8082/", min_length=1, description="Address of the review page, as a browser reaches it"
     )
+    tls_ca_file: str = Field(
+        "",
+        description="PEM file of the authorities that the services' gRPC ports are signed by, or `public` for those that everybody "
+        "knows; empty: no TLS",
+    )
+    tls_cert_file: Path | None = Field(
+        None, description="PEM file of the certificate that the command line shows (mutual TLS)"
+    )
+    tls_key_file: Path | None = Field(None, description="PEM file of its private key")
     token: SecretStr | None = Field(None, description="Token that says to review who calls")
     token_file: Path | None = Field(None, description="File with that token, where it is not set itself")
     cli_triton_address: str = Field(

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 import grpc
+
+from streamlabel.client.tls import credentials_of
 
 
 def open_channel(
     address: str, credentials: grpc.ChannelCredentials | None, *, message_max_bytes: int
 ) -> grpc.aio.Channel:
-    """A channel to `address`, over TLS where there are credentials; it connects by itself, again and again, within seconds."""
+    """A channel to `address`; it connects by itself, again and again, within seconds.
+
+    Over TLS where there are credentials, or the environment asks for it (`client/tls.py`).
+    """
+    credentials = credentials or credentials_of(os.environ)
     options = [
         ("grpc.max_send_message_length", message_max_bytes),
         ("grpc.max_receive_message_length", message_max_bytes),

@@ -39,8 +39,9 @@ class IngestClient:
     ...     )
     ...     assert all(result.is_durable for result in results)
 
-    One client serves many tasks at once. `credentials` (`grpc.ssl_channel_credentials(…)`) turn TLS on; `metadata` goes with each
-    call (a `traceparent`, a token for a proxy). `on_trouble` is told what failed in passing, each time before it is tried again.
+    One client serves many tasks at once. `credentials` (`grpc.ssl_channel_credentials(…)`) or STREAMLABEL_TLS_CA_FILE turn TLS on;
+    `metadata` goes with each call (a `traceparent`, a token for a proxy). `on_trouble` is told what failed in passing, each time
+    before it is tried again.
     """
 
     def __init__(

@@ -51,7 +51,8 @@ class ReviewClient:
     ...             await session.answer(leased, "7")
 
     One client serves many tasks at once. `token` says who calls; left out, it is looked for in STREAMLABEL_TOKEN, then in the file
-    that STREAMLABEL_TOKEN_FILE names. `credentials` (`grpc.ssl_channel_credentials(…)`) turn TLS on; `metadata` goes with each call.
+    that STREAMLABEL_TOKEN_FILE names. `credentials` (`grpc.ssl_channel_credentials(…)`) or STREAMLABEL_TLS_CA_FILE
+    turn TLS on; `metadata` goes with each call.
     """
 
     def __init__(

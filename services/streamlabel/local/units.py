@@ -22,6 +22,7 @@ from streamlabel.local.progress import Progress
 from streamlabel.local.server import Server
 from streamlabel.local.servers import STOP_GRACE_S, STOP_SIGNAL
 from streamlabel.local.triton import TritonServer
+from streamlabel.runtime.probe import TLS_KEY, probe_connection
 
 SERVICES = ("ingest", "inference", "routing", "review", "learning")
 # Without these a service cannot do anything; one that starts all the same waits for them by itself.
@@ -41,6 +42,7 @@ _FOREIGN = (
     "STREAMLABEL_CLI_",
     "STREAMLABEL_TOPICS_",
     "STREAMLABEL_TEST_",
+    "STREAMLABEL_TLS_",
     "STREAMLABEL_TOKEN",
     CACHE_DIR_KEY,
     DATA_DIR_KEY,
@@ -109,7 +111,8 @@ class ServiceUnit:
         self.peers = _PEERS[name]
         self._data = data
         self._http_port = ports[f"{name}-http"]
-        self.address = f"http://{LOOPBACK}:{self._http_port}/"
+        scheme = "https" if environment.get(TLS_KEY) else "http"
+        self.address = f"{scheme}://{LOOPBACK}:{self._http_port}/"
         self._environment = {
             # Nobody but this machine reaches these ports: whoever wants to be asked for a token sets it.
             "STREAMLABEL_REVIEW_ACCESS": "open",
@@ -134,7 +137,7 @@ class ServiceUnit:
         )
 
     def condition(self) -> Condition:
-        connection = http.client.HTTPConnection(LOOPBACK, self._http_port, timeout=_PROBE_TIMEOUT_S)
+        connection = probe_connection(LOOPBACK, self._http_port, self._environment, timeout_s=_PROBE_TIMEOUT_S)
         try:
             connection.request("GET", "/readyz")
             response = connection.getresponse()

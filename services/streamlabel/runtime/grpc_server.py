@@ -7,7 +7,6 @@ import inspect
 import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from streamlabel.errors import ConfigurationError
+from streamlabel.runtime.certificates import TlsFiles, grpc_tls
 from streamlabel.runtime.grpc_guard import with_behaviour
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.http import Door, cannot_listen
@@ -195,11 +195,12 @@ def _channel_options(settings: GrpcSettings) -> list[tuple[str, int]]:
 def _credentials(settings: GrpcSettings) -> grpc.ServerCredentials:
     if settings.grpc_tls_cert_file is None or settings.grpc_tls_key_file is None:
         raise ConfigurationError("TLS needs a certificate and a key")
-    authorities = settings.grpc_tls_client_ca_file
-    return grpc.ssl_server_credentials(
-        [(Path(settings.grpc_tls_key_file).read_bytes(), Path(settings.grpc_tls_cert_file).read_bytes())],
-        root_certificates=authorities.read_bytes() if authorities else None,
-        require_client_auth=authorities is not None,
+    return grpc_tls(
+        TlsFiles(
+            cert_file=settings.grpc_tls_cert_file,
+            key_file=settings.grpc_tls_key_file,
+            client_ca_file=settings.grpc_tls_client_ca_file,
+        )
     )
 
 

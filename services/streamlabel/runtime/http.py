@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import EllipsisType
 
 from aiohttp import web
 
 from streamlabel.errors import ConfigurationError
+from streamlabel.runtime.certificates import TlsFiles, http_tls
 from streamlabel.runtime.health import Health
 from streamlabel.runtime.metrics import Metrics
 from streamlabel.runtime.settings import ServiceSettings, env_key
@@ -35,6 +37,8 @@ SECURITY_HEADERS: Mapping[str, str] = {
 }
 
 _PROBES = ("/metrics", "/livez", "/readyz")
+# Whoever supervises a process can show no certificate: a kubelet has none.
+_UNASKED = ("/livez", "/readyz")
 _RETRY_AFTER_S = "1"
 
 
@@ -89,12 +93,13 @@ class HttpServer:
         await self._runner.setup()
         host, port = self._settings.http_host, self._settings.http_port
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            await web.TCPSite(self._runner, host, port, ssl_context=self._tls()).start()
         except OSError as error:
             await self._runner.cleanup()
             raise ConfigurationError(cannot_listen(host, port, "http_host", "http_port", error)) from error
         self.port = self._runner.addresses[0][1]
-        log.info("http listens", extra={"host": host, "port": self.port})
+        has_tls = self._settings.http_tls_cert_file is not None
+        log.info("http listens", extra={"host": host, "port": self.port, "tls": has_tls})
 
     async def run(self) -> None:
         """Nothing to do: aiohttp serves on the loop."""
@@ -104,8 +109,22 @@ class HttpServer:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def _tls(self) -> ssl.SSLContext | None:
+        settings = self._settings
+        if settings.http_tls_cert_file is None or settings.http_tls_key_file is None:
+            return None
+        return http_tls(
+            TlsFiles(
+                cert_file=settings.http_tls_cert_file,
+                key_file=settings.http_tls_key_file,
+                client_ca_file=settings.http_tls_client_ca_file,
+            )
+        )
+
     @web.middleware
     async def _pass_the_door(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path not in _UNASKED and self._settings.http_tls_client_ca_file and not _shows_certificate(request):
+            return error_response(403, "PERMISSION_DENIED", "this port asks for a client certificate (mutual TLS)")
         if request.path in _PROBES:
             return await handler(request)
         if self.door.is_open:
@@ -167,6 +186,11 @@ class HttpServer:
         about = {"service": self._service, "version": installed_version()}
         body = {question: answer, **about, "reasons": dict(reasons), **more}
         return web.json_response(body, status=200 if answer else 503, headers={"Cache-Control": "no-store"})
+
+
+def _shows_certificate(request: web.Request) -> bool:
+    """Whether the client has shown one; that it is good, the handshake has seen to."""
+    return bool(request.get_extra_info("peercert"))
 
 
 class Door:

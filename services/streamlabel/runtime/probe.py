@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import http.client
 import os
+import ssl
 import sys
 from collections.abc import Mapping, Sequence
 
+TLS_KEY = "STREAMLABEL_HTTP_TLS_CERT_FILE"
 _DEFAULT_PORT = "8080"
 _TIMEOUT_S = 3.0
 _QUESTIONS = ("livez", "readyz")
@@ -22,9 +24,8 @@ def ask(question: str, environ: Mapping[str, str]) -> tuple[bool, str]:
     host = environ.get("STREAMLABEL_HTTP_HOST") or "127.0.0.1"
     port = environ.get("STREAMLABEL_HTTP_PORT") or _DEFAULT_PORT
     # A server that listens everywhere listens here too.
-    connection = http.client.HTTPConnection(
-        {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port), timeout=_TIMEOUT_S
-    )
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    connection = probe_connection(host, int(port), environ, timeout_s=_TIMEOUT_S)
     try:
         connection.request("GET", f"/{question}")
         answer = connection.getresponse()
@@ -33,6 +34,23 @@ def ask(question: str, environ: Mapping[str, str]) -> tuple[bool, str]:
         return False, f"nobody answers on port {port}: {error}"
     finally:
         connection.close()
+
+
+def probe_connection(
+    host: str, port: int, environ: Mapping[str, str], *, timeout_s: float
+) -> http.client.HTTPConnection:
+    """To the HTTP port of the service with this environment, on this machine."""
+    if not environ.get(TLS_KEY):
+        return http.client.HTTPConnection(host, port, timeout=timeout_s)
+    # Whether it is the right certificate is the clients' question: it names the service, not this machine.
+    return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=_unverified())
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -27,7 +27,7 @@ PREFIX = "STREAMLABEL_"
 SERVICES = ("ingest", "inference", "routing", "review", "learning")
 # Not services, but their keys live under the same prefix: what some services share, the command line, the embedded stack
 # and the test suite.
-NEIGHBOURS = ("coin_", "cli_", "topics_", "data_dir", "cache_dir", "local_", "test_", "token")
+NEIGHBOURS = ("coin_", "cli_", "topics_", "data_dir", "cache_dir", "local_", "test_", "tls_", "token")
 
 MIB = 1024 * 1024
 
@@ -83,6 +83,15 @@ class ServiceSettings(BaseSettings):
     http_port: Port = Field(
         8080, description="Port of HTTP: /metrics, /livez, /readyz, the service's own paths; 0: any"
     )
+    http_tls_cert_file: FilePath | None = Field(
+        None, description="PEM file of the HTTP port's certificate, read anew when it changes; unset: no TLS"
+    )
+    http_tls_key_file: FilePath | None = Field(None, description="PEM file of its private key")
+    http_tls_client_ca_file: FilePath | None = Field(
+        None,
+        description="PEM file of the authorities that clients of the HTTP port must be signed by (mutual TLS); /livez and /readyz "
+        "answer without",
+    )
     http_max_body_bytes: int = Field(16 * MIB, ge=1024, le=256 * MIB, description="Longest request body over HTTP")
     http_request_timeout_s: float = Field(
         30.0, gt=0, le=600, description="A request that takes longer is answered with 503"
@@ -111,6 +120,11 @@ class ServiceSettings(BaseSettings):
             )
         if (self.kafka_ssl_cert_file is None) != (self.kafka_ssl_key_file is None):
             raise ValueError(f"{env_key('kafka_ssl_cert_file')} and {env_key('kafka_ssl_key_file')} come as a pair")
+        return self
+
+    @model_validator(mode="after")
+    def _http_tls_is_whole(self) -> Self:
+        _check_tls("http", self.http_tls_cert_file, self.http_tls_key_file, self.http_tls_client_ca_file)
         return self
 
     @classmethod
@@ -145,7 +159,9 @@ class GrpcSettings(ServiceSettings):
     grpc_max_connection_age_grace_s: float = Field(
         60.0, ge=1, le=3600, description="Time that calls on an aged connection have to end"
     )
-    grpc_tls_cert_file: FilePath | None = Field(None, description="PEM file of the server's certificate; unset: no TLS")
+    grpc_tls_cert_file: FilePath | None = Field(
+        None, description="PEM file of the server's certificate, read anew when it changes; unset: no TLS"
+    )
     grpc_tls_key_file: FilePath | None = Field(None, description="PEM file of the server's private key")
     grpc_tls_client_ca_file: FilePath | None = Field(
         None, description="PEM file of the authorities that clients must be signed by (mutual TLS)"
@@ -153,11 +169,15 @@ class GrpcSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _grpc_tls_is_whole(self) -> Self:
-        if (self.grpc_tls_cert_file is None) != (self.grpc_tls_key_file is None):
-            raise ValueError(f"{env_key('grpc_tls_cert_file')} and {env_key('grpc_tls_key_file')} come as a pair")
-        if self.grpc_tls_client_ca_file is not None and self.grpc_tls_cert_file is None:
-            raise ValueError(f"{env_key('grpc_tls_client_ca_file')} needs {env_key('grpc_tls_cert_file')}")
+        _check_tls("grpc", self.grpc_tls_cert_file, self.grpc_tls_key_file, self.grpc_tls_client_ca_file)
         return self
+
+
+def _check_tls(port: str, cert_file: Path | None, key_file: Path | None, client_ca_file: Path | None) -> None:
+    if (cert_file is None) != (key_file is None):
+        raise ValueError(f"{env_key(f'{port}_tls_cert_file')} and {env_key(f'{port}_tls_key_file')} come as a pair")
+    if client_ca_file is not None and cert_file is None:
+        raise ValueError(f"{env_key(f'{port}_tls_client_ca_file')} needs {env_key(f'{port}_tls_cert_file')}")
 
 
 AnySettings = TypeVar("AnySettings", bound=ServiceSettings)
