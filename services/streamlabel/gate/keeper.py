@@ -10,20 +10,18 @@ revocation. Nothing here knows the time or draws chance: the same calls give the
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from streamlabel.core.control import GateState
-from streamlabel.gate.alarm import HarmAlarm
 from streamlabel.gate.binomial import least_count
 from streamlabel.gate.disagreement import BEFORE, EVERY, SCALES, compare_answers
 from streamlabel.gate.drift import InputWatch
 from streamlabel.gate.expansion import Expansion
 from streamlabel.gate.fit import fit_scorer, left_out_scores
-from streamlabel.gate.guard import PriceGuard
+from streamlabel.gate.harm import HarmWatch
 from streamlabel.gate.ledger import DeltaLedger
 from streamlabel.gate.needs import more_labels
 from streamlabel.gate.policy import GatePolicy
@@ -78,11 +76,14 @@ class Keeper:
         self._answered = Sample(BEFORE + SCALES[-1])
         self._uncompared = 0
         self._expansion: Expansion | None = None
-        self._guard = PriceGuard(alpha=policy.alpha, rate=policy.guard_rate)
-        self._alarm = HarmAlarm(policy.alpha, policy.alarm_limit)
+        self._harm = HarmWatch.of(
+            alpha=policy.alpha,
+            alarm_limit=policy.alarm_limit,
+            guard_rate=policy.guard_rate,
+            most=policy.longest_window,
+        )
         # From which score on the guard's share of the stream lies; reckoned when its cap moves, not with every record.
         self._guarded = CLOSED
-        self._passable: deque[int] = deque(maxlen=policy.longest_window)
 
     @property
     def lane_rate(self) -> float:
@@ -97,19 +98,19 @@ class Keeper:
         """The score from which on records pass: that of the certificate, or what the guard leaves of it."""
         if self.certificate is None:
             return CLOSED
-        if self._guard.cap >= self.certificate.share:
+        if self._harm.cap >= self.certificate.share:
             return self.certificate.threshold
         return max(self.certificate.threshold, self._guarded)
 
     @property
     def guard_cap(self) -> float:
         """The share of the stream that the guard lets pass at most."""
-        return self._guard.cap
+        return self._harm.cap
 
     @property
     def alarm_value(self) -> float:
         """The evidence for errors above alpha, to one; at the policy's `alarm_limit` it revokes."""
-        return self._alarm.value
+        return self._harm.evidence
 
     def answers_needed(self) -> int | None:
         """How many more calibration answers are likely to bring a certificate; 0 where there is one, None where no number would, or
@@ -141,17 +142,38 @@ class Keeper:
             reason = f"inputs changed: p = {change.p_value:.1e} over the last {change.records} records"
             self._close(GateState.SUSPENDED, reason, since=self.place - change.records)
 
-    def calibrate(self, rows: Rows, passable: npt.NDArray[np.bool_], spare: npt.NDArray[np.bool_]) -> None:
-        """Answers to calibration records, in the order of the stream and without a gap; `passable`: those that would have passed.
+    def weigh(self, rows: Rows) -> None:
+        """Answers to calibration records that would have passed, as they are heard, in whatever order: what they cost."""
+        current = rows.take(rows.places >= self.epoch)
+        if not len(current):
+            return
+        harm = self._harm.observe(current, is_open=self.state is GateState.CERTIFIED)
+        if harm is None:
+            self._reckon_guard()
+        else:
+            self._close(GateState.REVOKED, harm.reason, since=self.epoch if harm.since is None else harm.since)
+
+    def amend(self, place: int, first: int, second: int, *, passable: bool) -> None:
+        """Another answer to a record that is evidence already: what counts is what people say last. An error is weighed, too."""
+        before = self.window.at(place)
+        if before is None or (before.truth[0], before.second[0]) == (first, second):
+            return
+        after = self.window.amend(place, first, second)
+        # What was betted on the answer before cannot be taken back: those bets are made anew, from all there is.
+        self._expansion = None
+        if passable and after.wrong[0] and not before.wrong[0]:
+            self.weigh(after)
+
+    def calibrate(self, rows: Rows, spare: npt.NDArray[np.bool_]) -> None:
+        """Answers to calibration records, in the order of the stream and without a gap; each was weighed when it was heard.
 
         `spare` are those in the upper half of the lane, by their coins. While people are so busy with calibration that hardly any
         other answer of this epoch teaches, these teach instead.
         """
         if self._is_short_of_lessons:
             self.learn(rows.take(spare))
-            rows, passable = rows.take(~spare), passable[~spare]
-        current = rows.places >= self.epoch
-        rows, passable = rows.take(current), passable[current]
+            rows = rows.take(~spare)
+        rows = rows.take(rows.places >= self.epoch)
         if not len(rows):
             return
         retired = self.window.add(rows)
@@ -159,8 +181,6 @@ class Keeper:
             self.learn(retired)
         if self._expansion is not None:
             self._expansion.observe(rows.scores, rows.wrong)
-        if self.state is GateState.CERTIFIED:
-            self._weigh(rows.take(passable))
 
     def learn(self, rows: Rows) -> None:
         """Answers that are not evidence, to fit the next scorer to; records without a known class teach nothing."""
@@ -301,10 +321,9 @@ class Keeper:
 
     def _certify(self, found: Certificate) -> None:
         if self.state is not GateState.CERTIFIED:
-            self._alarm = HarmAlarm(self.policy.alpha, self.policy.alarm_limit)
-            self._passable.clear()
+            self._harm.open(self.policy.alpha)
         # First answers are what both go by: these were certified to err no more often than that.
-        self._alarm.alpha = self._guard.alpha = found.alpha_shown
+        self._harm.allow(found.alpha_shown)
         known = self.certificate
         self.state, self.certificate, self._certified = GateState.CERTIFIED, found, self.place
         self._reckon_guard()
@@ -339,26 +358,12 @@ class Keeper:
         known = zip(answered.places.tolist(), answered.scores.tolist(), strict=True)
         self._answered.rescore(np.array([left_out.get(place, score) for place, score in known]))
 
-    def _weigh(self, rows: Rows) -> None:
-        """Calibration records that would have passed: what they cost, and whether they speak of a change."""
-        for place, wrong in zip(rows.places.tolist(), rows.wrong.tolist(), strict=True):
-            self._passable.append(place)
-            if self._alarm.observe(wrong):
-                since = self._passable[-min(self._alarm.since, len(self._passable))]
-                self._close(GateState.REVOKED, f"errors rose: evidence {self._alarm.value:.0f} to 1", since=since)
-                return
-            if self._guard.observe(wrong):
-                self._close(GateState.REVOKED, "the guard is spent", since=self.epoch)
-                return
-        if len(rows):
-            self._reckon_guard()
-
     def _reckon_guard(self) -> None:
         buffered = self._buffer.rows()
-        if buffered is None or self._guard.spent:
+        if buffered is None or self._harm.spent:
             self._guarded = CLOSED
         else:
-            self._guarded = float(np.quantile(buffered.scores, 1 - self._guard.cap))
+            self._guarded = float(np.quantile(buffered.scores, 1 - self._harm.cap))
 
     def _close(self, state: GateState, reason: str, *, since: int) -> None:
         """Nothing passes any more until there is new evidence; the stream is taken to have changed at `since`."""
@@ -366,7 +371,7 @@ class Keeper:
         if certified:
             self.state = state
         if state is GateState.REVOKED:
-            self._guard = PriceGuard(alpha=self.policy.alpha, cap=0.5, rate=self.policy.guard_rate)
+            self._harm.begin(self.policy.alpha)
         self.certificate = None
         self._tell(self.state, reason, suspect_from=since if certified else None)
         # Evidence counts from here on, not from where the change is guessed to lie: guessing used the same records.

@@ -110,6 +110,25 @@ class Sample:
         """Lets go of what lies before `place` in the stream."""
         self._keep(lambda rows: rows.take(rows.places >= place))
 
+    def at(self, place: int) -> Rows | None:
+        """The row at this place of the stream, if it is kept."""
+        whole = self.rows()
+        found = whole.take(whole.places == place) if whole is not None else None
+        return found if found is not None and len(found) else None
+
+    def amend(self, place: int, truth: int, second: int) -> Rows:
+        """Gives the row at `place` other answers, and gives it back; raises ValueError where there is none."""
+
+        def amended(rows: Rows) -> Rows:
+            here = rows.places == place
+            return replace(rows, truth=np.where(here, truth, rows.truth), second=np.where(here, second, rows.second))
+
+        self._keep(amended)
+        row = self.at(place)
+        if row is None:
+            raise ValueError(f"nothing is kept of place {place}")
+        return row
+
     def rescore(self, scores: npt.NDArray[np.float64]) -> None:
         """Gives all rows other scores, in order."""
         self._keep(lambda rows: replace(rows, scores=scores))

@@ -217,7 +217,8 @@ def _step(keeper: Keeper, rows: Rows, coins: npt.NDArray[np.float64]) -> npt.NDA
     lane, passable = coins < rate, rows.scores >= keeper.threshold
     passes = passable & ~lane
     keeper.see(rows, lane)
-    keeper.calibrate(rows.take(lane), passable[lane], are_spare(coins[lane], rate))
+    keeper.weigh(rows.take(lane & passable))
+    keeper.calibrate(rows.take(lane), are_spare(coins[lane], rate))
     keeper.learn(rows.take(~lane & ~passes))
     keeper.compare(rows.take(~passes))
     if keeper.look_is_due:

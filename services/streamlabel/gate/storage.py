@@ -25,6 +25,7 @@ from streamlabel.gate.embeddings import as_stored, as_used
 from streamlabel.gate.expansion import Expansion
 from streamlabel.gate.features import Neighbours
 from streamlabel.gate.guard import PriceGuard
+from streamlabel.gate.harm import HarmWatch
 from streamlabel.gate.keeper import Keeper, Transition
 from streamlabel.gate.ledger import DeltaLedger
 from streamlabel.gate.policy import GatePolicy
@@ -39,6 +40,7 @@ _PARTS = (
     GatePolicy,
     Grid,
     HarmAlarm,
+    HarmWatch,
     InputWatch,
     Keeper,
     Neighbours,

@@ -32,11 +32,12 @@ from streamlabel.learning.ports import (
     ShelvedBook,
     StaleReceiptError,
 )
-from streamlabel.learning.rules.book import Book, BookLimits
+from streamlabel.learning.rules.book import Book
 from streamlabel.learning.rules.book_storage import dump_book, load_book
 from streamlabel.learning.rules.events import Event, Ticked
 from streamlabel.learning.rules.faults import OF_ONE_BOOK, Faults, Wanted, said_of
 from streamlabel.learning.rules.gates import expiry, gate_id, published_gate
+from streamlabel.learning.rules.limits import BookLimits
 from streamlabel.learning.rules.listening import Heard
 from streamlabel.learning.rules.points import Point, point_of
 from streamlabel.learning.rules.standing import Standing, Step

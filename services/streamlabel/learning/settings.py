@@ -48,6 +48,13 @@ class LearningSettings(CoinKeySettings):
         le=31_536_000,
         description="A calibration record that is unanswered for so long counts as an error",
     )
+    learning_overtaken_limit_s: float = Field(
+        600.0,
+        ge=1,
+        le=31_536_000,
+        description="A calibration record that is unanswered for so long counts as an error as soon as 200 later ones are answered, "
+        "until somebody answers it",
+    )
     learning_decision_limit_s: float = Field(
         600.0,
         ge=1,

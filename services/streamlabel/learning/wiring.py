@@ -25,7 +25,7 @@ from streamlabel.learning.adapters.topics import (
 from streamlabel.learning.adapters.web.answers import gate_routes
 from streamlabel.learning.adapters.web.page import gate_page_routes
 from streamlabel.learning.handler import Learner, LearnerLimits
-from streamlabel.learning.rules.book import BookLimits
+from streamlabel.learning.rules.limits import BookLimits
 from streamlabel.learning.settings import LearningSettings
 from streamlabel.runtime.backoff import Backoff
 from streamlabel.runtime.handlers import LaneLimits
@@ -178,6 +178,7 @@ def _limits(settings: LearningSettings) -> LearnerLimits:
         book=BookLimits(
             waiting=settings.learning_waiting_records,
             answer_ms=round(settings.learning_answer_limit_s * 1000),
+            overtaken_ms=round(settings.learning_overtaken_limit_s * 1000),
             decision_ms=round(settings.learning_decision_limit_s * 1000),
         ),
         gate_lifetime_s=settings.learning_gate_lifetime_s,

@@ -15,7 +15,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from playwright.async_api import Browser  # noqa: E402
 
-from streamlabel.learning.rules.book import Book, BookLimits  # noqa: E402
+from streamlabel.learning.rules.book import Book  # noqa: E402
+from streamlabel.learning.rules.limits import BookLimits  # noqa: E402
 from streamlabel.learning.rules.points import Point, point_of  # noqa: E402
 from streamlabel.learning.rules.standing import Step  # noqa: E402
 from streamlabel.learning.rules.subject import Subject  # noqa: E402

@@ -14,7 +14,8 @@ from streamlabel.gate.coin_keys import CoinKeys
 from streamlabel.gate.decide import decide
 from streamlabel.gate.policy import GatePolicy
 from streamlabel.gate.weigh import weigh
-from streamlabel.learning.rules.book import Book, BookLimits
+from streamlabel.learning.rules.book import Book
+from streamlabel.learning.rules.limits import BookLimits
 from streamlabel.learning.rules.points import point_of
 from streamlabel.learning.rules.subject import Subject
 from support.gate_stream import CLASSES, GateStream

@@ -53,7 +53,8 @@ class Life:
                 weight=np.ones(size),
             )
             keeper.see(rows, lane)
-            keeper.calibrate(rows.take(lane), passable[lane], coins[lane] >= rate / 2)
+            keeper.weigh(rows.take(lane & passable))
+            keeper.calibrate(rows.take(lane), coins[lane] >= rate / 2)
             if not self.busy:
                 keeper.learn(rows.take(~lane & ~passable))
             if keeper.look_is_due:
@@ -171,7 +172,8 @@ def test_answers_to_records_from_before_the_epoch_are_no_evidence(life: Life) ->
         second=np.array([NOT_ASKED]),
         weight=np.ones(1),
     )
-    life.keeper.calibrate(late, np.array([True]), np.array([False]))
+    life.keeper.weigh(late)
+    life.keeper.calibrate(late, np.array([False]))
     assert len(life.keeper.window) == before
 
 

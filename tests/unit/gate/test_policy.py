@@ -42,7 +42,7 @@ def looked(policy: GatePolicy, evidence: Rows) -> Keeper:
     for begin in range(0, count, 100):
         part = evidence.take(slice(begin, begin + 100))
         keeper.learn(answers(100))
-        keeper.calibrate(part, np.zeros(len(part), np.bool_), np.zeros(len(part), np.bool_))
+        keeper.calibrate(part, np.zeros(len(part), np.bool_))
     keeper.look()
     return keeper
 

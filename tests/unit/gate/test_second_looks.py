@@ -134,7 +134,8 @@ def lived(share: float, overlooked: float, records: int = 12_000) -> tuple[Keepe
         passed += int((passable & ~lane).sum())
         wrong += int((passable & ~lane & (truth == 1)).sum())
         keeper.see(rows, lane)
-        keeper.calibrate(rows.take(lane), passable[lane], coins[lane] >= rate / 2)
+        keeper.weigh(rows.take(lane & passable))
+        keeper.calibrate(rows.take(lane), coins[lane] >= rate / 2)
         keeper.learn(rows.take(~lane & ~passable))
         if keeper.look_is_due:
             keeper.look()
@@ -201,7 +202,7 @@ def a_certified_keeper(share: float) -> Keeper:
         )
         lane = coins < rate
         keeper.see(rows, lane)
-        keeper.calibrate(rows.take(lane), np.zeros(int(lane.sum()), np.bool_), coins[lane] >= rate / 2)
+        keeper.calibrate(rows.take(lane), coins[lane] >= rate / 2)
         keeper.learn(rows.take(~lane))
         if keeper.look_is_due:
             keeper.look()
@@ -220,7 +221,8 @@ def passed_until_revoked(keeper: Keeper, every: int) -> int | None:
             second=np.array([NOT_ASKED]),
             weight=np.ones(1),
         )
-        keeper.calibrate(one, np.array([True]), np.array([False]))
+        keeper.weigh(one)
+        keeper.calibrate(one, np.array([False]))
         if keeper.state is GateState.REVOKED:
             return number
     return None

@@ -37,7 +37,8 @@ def live(keeper: Keeper, begin: int, end: int, *, error: float = 0.02, embedding
             weight=np.ones(SIZE),
         )
         keeper.see(rows, lane)
-        keeper.calibrate(rows.take(lane), passable[lane], coins[lane] >= rate / 2)
+        keeper.weigh(rows.take(lane & passable))
+        keeper.calibrate(rows.take(lane), coins[lane] >= rate / 2)
         keeper.learn(rows.take(~lane & ~passable))
         keeper.compare(rows.take(lane | ~passable))
         if keeper.look_is_due:

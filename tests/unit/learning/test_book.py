@@ -9,11 +9,12 @@ import pytest
 
 from streamlabel.core.control import GateState
 from streamlabel.gate.storage import pack, unpack
-from streamlabel.learning.rules.book import Book, BookLimits
+from streamlabel.learning.rules.book import Book
 from streamlabel.learning.rules.book_storage import dump_book, load_book
 from streamlabel.learning.rules.early import EarlyWord, EarlyWords
 from streamlabel.learning.rules.events import UNKNOWN_CLASS, Routed, Seen, Ticked, Word
 from streamlabel.learning.rules.journal import pack_events, unpack_events
+from streamlabel.learning.rules.limits import BookLimits
 from streamlabel.learning.rules.standing import Step
 from streamlabel.learning.rules.subject import Subject
 from support.gate_stream import CLASSES, GateStream, people_said
@@ -279,7 +280,8 @@ def test_errors_that_rise_close_it_and_cast_doubt_on_labels() -> None:
     began_ms = life.now_ms
     life.book.take_steps()
     life.live(1500, error=0.6)
-    steps = life.book.take_steps()
+    # A look may still have come before the answers.
+    steps = [step for step in life.book.take_steps() if step.transition.state is not GateState.CERTIFIED]
     assert steps[0].transition.state in (GateState.SUSPENDED, GateState.REVOKED)
     suspect_from_ms = steps[0].suspect_from_ms
     assert suspect_from_ms is not None

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from streamlabel.core.control import GateState
-from streamlabel.learning.rules.book import Book, BookLimits
+from streamlabel.learning.rules.book import Book
 from streamlabel.learning.rules.book_storage import dump_book, load_book
 from streamlabel.learning.rules.events import UNKNOWN_CLASS, Routed, Seen, Ticked
+from streamlabel.learning.rules.limits import BookLimits
 from streamlabel.learning.rules.points import point_of
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.suspicions import Suspicion

@@ -9,8 +9,9 @@ import pytest
 
 from streamlabel.gate.coin_keys import CoinKeys
 from streamlabel.gate.weigh import Weighed, weigh
-from streamlabel.learning.rules.book import Book, BookLimits
+from streamlabel.learning.rules.book import Book
 from streamlabel.learning.rules.gates import published_gate
+from streamlabel.learning.rules.limits import BookLimits
 from streamlabel.learning.rules.listening import Heard
 from streamlabel.learning.rules.subject import subject_of
 from streamlabel.learning.rules.suspicions import NOTHING

@@ -12,10 +12,11 @@ from streamlabel.core.decision import Decision, DecisionReason, Purpose, Route
 from streamlabel.core.identity import RecordKey
 from streamlabel.core.label import Label, LabelSource, Vote
 from streamlabel.gate.sample import NOT_ASKED
-from streamlabel.learning.rules.book import Book, BookLimits
+from streamlabel.learning.rules.book import Book
 from streamlabel.learning.rules.book_storage import dump_book, load_book
 from streamlabel.learning.rules.events import UNKNOWN_CLASS, Answered
 from streamlabel.learning.rules.journal import pack_events, unpack_events
+from streamlabel.learning.rules.limits import BookLimits
 from streamlabel.learning.rules.listening import Heard
 from streamlabel.learning.rules.subject import Subject
 from support.gate_stream import CLASSES, GateStream

@@ -8,8 +8,9 @@ from streamlabel.core.control import GateState
 from streamlabel.core.project import CertifiedPolicy, ReviewAllPolicy
 from streamlabel.learning.adapters.metrics import GateMetrics
 from streamlabel.learning.ports import ShelvedBook
-from streamlabel.learning.rules.book import Book, BookLimits
+from streamlabel.learning.rules.book import Book
 from streamlabel.learning.rules.book_storage import dump_book
+from streamlabel.learning.rules.limits import BookLimits
 from streamlabel.runtime.clock import SystemClock
 from streamlabel.runtime.metrics import Metrics
 from support.gate_page import SUSPENDED, certified, closed, step, subject

@@ -10,9 +10,10 @@ import pytest
 from streamlabel.core.control import Gate, GateState
 from streamlabel.core.project import ReviewAllPolicy
 from streamlabel.learning.ports import ShelvedBook
-from streamlabel.learning.rules.book import Book, BookLimits
+from streamlabel.learning.rules.book import Book
 from streamlabel.learning.rules.book_storage import dump_book
 from streamlabel.learning.rules.gates import moment
+from streamlabel.learning.rules.limits import BookLimits
 from streamlabel.learning.rules.suspicions import Suspicion, Vouched, folded
 from support.gate_stream import GateStream, people_said
 from support.gates import NOW, a_gate

@@ -10,9 +10,10 @@ import pytest
 
 from streamlabel.gate.embeddings import MAX_EMBEDDING
 from streamlabel.gate.scorer import Predictions
-from streamlabel.learning.rules.book import Book, BookLimits
+from streamlabel.learning.rules.book import Book
 from streamlabel.learning.rules.book_storage import dump_book, load_book
 from streamlabel.learning.rules.events import Answer
+from streamlabel.learning.rules.limits import BookLimits
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.waiting import Waiting, WaitingRoom
 from support.gate_stream import CLASSES, GateStream
@@ -59,7 +60,7 @@ class History:
                 room.leave_lane(found)
             elif deed >= 4 and found is not None:
                 settle(found)
-            self.left += [(each.record_id, each.place) for each in room.complete()]
+            self.left += [(each.record_id, each.place) for each in room.complete(0)]
 
 
 def contents(room: WaitingRoom) -> list[tuple[Any, ...]]:
@@ -88,7 +89,7 @@ def test_a_record_that_comes_again_waits_at_its_new_place() -> None:
     room.add(record("a", 3))
     for each in room:
         settle(each)
-    assert [(each.record_id, each.place) for each in room.complete()] == [("b", 1), ("c", 2), ("a", 3)]
+    assert [(each.record_id, each.place) for each in room.complete(0)] == [("b", 1), ("c", 2), ("a", 3)]
     assert len(room) == 0
 
 
@@ -108,7 +109,7 @@ def test_what_came_and_went_while_the_first_waits_leaves_nothing_behind() -> Non
     for place in range(1, 10_000):
         room.add(record(f"r{place}", place))
         room.drop(f"r{place}")
-        assert room.complete() == []
+        assert room.complete(0) == []
     assert len(room) == 1
     kept = [getattr(room, name) for name in room.__slots__]
     assert sum(len(part) for part in kept if hasattr(part, "__len__")) == 1

@@ -11,7 +11,7 @@ that is sent again while its answer is awaited is the same one still: what routi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,28 +38,15 @@ from streamlabel.learning.rules.events import (
     Word,
 )
 from streamlabel.learning.rules.evidence import audited, rows_of
+from streamlabel.learning.rules.limits import BookLimits
 from streamlabel.learning.rules.standing import Audit, Standing, Step
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.suspicions import Suspicion, doubted, folded
+from streamlabel.learning.rules.used import Use, UsedRecords
 from streamlabel.learning.rules.waiting import Waiting, WaitingRoom
 
 _TICK_MS, _IDLE_TICK_MS = 1_000, 10_000
 _MOST_SUSPICIONS = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BookLimits:
-    """`waiting` records at most are kept of each kind while their answers are awaited, and fewer where their embeddings together, as
-    64-bit numbers, would have more than `waiting_bytes`: the book must be a value that the database takes.
-
-    A calibration record that nobody answers within `answer_ms` counts as an error; one that routing has no word of, though it speaks
-    of what came `decision_ms` later, is taken to have been lost on the way, and is no evidence.
-    """
-
-    waiting: int = 20_000
-    waiting_bytes: int = 256 * 1024 * 1024
-    answer_ms: int = 86_400_000
-    decision_ms: int = 600_000
 
 
 class Book:
@@ -70,6 +57,7 @@ class Book:
         self.limits = limits
         self.keeper = Keeper(policy or subject.gate_policy)
         self.room = WaitingRoom(limits.waiting, limits.waiting_bytes)
+        self.used = UsedRecords(self.keeper.policy.longest_window + self.keeper.policy.training_count)
         self.crowd = Crowd()
         self.horizon_ms = 0
         # Up to which date tasks of routing are heard.
@@ -286,19 +274,26 @@ class Book:
         told: list[tuple[Waiting, Word, Answer]] = []
         for record_id, word, answer in event.words():
             record = self.room.get(record_id)
-            if record is None:
-                self.early.keep(record_id, word, answer, event.at_ms)
-            else:
+            if record is not None:
                 told.append((record, word, answer))
+            elif (use := self.used.get(record_id)) is not None and use.place is not None:
+                self.keeper.amend(use.place, answer.first, answer.second, passable=use.passable)
+            else:
+                self.early.keep(record_id, word, answer, event.at_ms)
         self._hear_answers(told)
 
     def _hear_answers(self, told: Sequence[tuple[Waiting, Word, Answer]]) -> None:
         answered: list[Waiting] = []
+        worse: list[Waiting] = []
         for record, word, answer in told:
             self._decide(record, word)
-            if record.answer is None:
-                answered.append(record)
+            known, was_wrong = record.answer is not None, record.is_wrong
             record.answer = answer
+            if not known:
+                answered.append(record)
+            elif record.is_wrong and not was_wrong:
+                worse.append(record)
+        self._weigh(answered + worse)
         if not answered:
             return
         self.answered += len(answered)
@@ -306,8 +301,17 @@ class Book:
         teaching = [record for record in answered if not record.counts]
         if teaching:
             self.keeper.learn(rows_of(teaching, self.keeper.scorer))
+            self.used.add((record.record_id, Use(None)) for record in teaching)
             for record in teaching:
                 self.room.drop(record.record_id)
+
+    def _weigh(self, answered: Sequence[Waiting]) -> None:
+        """Harm counts as soon as it is heard of, whatever is not answered yet."""
+        passable = [
+            record for record in answered if record.counts and record.passable and record.record_id not in self.used
+        ]
+        if passable:
+            self.keeper.weigh(rows_of(passable, self.keeper.scorer))
 
     def _tick(self, event: Ticked) -> None:
         self.ticked_ms = event.at_ms
@@ -322,21 +326,31 @@ class Book:
                 # When it was decided nobody says any more; not before it was written.
                 record.decided_ms = record.at_ms if is_lost else None
             elif record.lane and self.horizon_ms - record.at_ms >= self.limits.answer_ms:
-                record.answer = NO_ANSWER_OF_TWO if record.twice else NO_ANSWER
+                self._give_up(record)
             elif record.lane is None and is_lost:
                 record.barred = True
                 self._let_go(self.room.leave_lane(record))
 
+        for record in self.room.overtaken(self.limits.overtaken):
+            if self.horizon_ms - record.at_ms >= self.limits.overtaken_ms:
+                self._give_up(record)
+
+    def _give_up(self, record: Waiting) -> None:
+        """Nobody has answered, and it counts as an error; should somebody yet, what they say is amended."""
+        record.answer = NO_ANSWER_OF_TWO if record.twice else NO_ANSWER
+        self._weigh([record])
+
     def _count_evidence(self) -> None:
-        ready = self.room.complete()
+        ready = self.room.complete(self.keeper.epoch)
         if not ready:
             return
         self.calibrated += len(ready)
-        rows = rows_of(ready, self.keeper.scorer)
-        passable = np.array([record.passable for record in ready])
-        spare = are_spare([record.coin for record in ready], [record.rate for record in ready])
-        self.keeper.calibrate(rows, passable, spare)
         self._audits += [audited(record, record.answer) for record in ready]
+        fresh = [record for record in ready if record.record_id not in self.used]
+        if fresh:
+            spare = are_spare([record.coin for record in fresh], [record.rate for record in fresh])
+            self.keeper.calibrate(rows_of(fresh, self.keeper.scorer), spare)
+            self.used.add((record.record_id, Use(record.place, record.passable)) for record in fresh)
 
     def _as_people_allow(self, transition: Transition) -> Transition:
         if transition.state is not GateState.CERTIFIED or not self.crowd.is_here:

@@ -10,12 +10,14 @@ import numpy as np
 from streamlabel.gate.embeddings import MAX_EMBEDDING, as_stored, as_used
 from streamlabel.gate.scorer import Predictions, join_predictions
 from streamlabel.gate.storage import Arrays, dump_keeper, load_keeper, pack, unpack
-from streamlabel.learning.rules.book import Book, BookLimits
+from streamlabel.learning.rules.book import Book
 from streamlabel.learning.rules.crowd import Crowd
 from streamlabel.learning.rules.early import EarlyWord
 from streamlabel.learning.rules.events import Answer, Word
+from streamlabel.learning.rules.limits import BookLimits
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.suspicions import Suspicion
+from streamlabel.learning.rules.used import Use
 from streamlabel.learning.rules.waiting import Waiting
 
 _ABSENT = -2
@@ -50,6 +52,7 @@ def dump_book(book: Book) -> bytes:
         ],
         "times": list(book.course.times),
         "passes": list(book.course.passes),
+        "used": [[record_id, *astuple(use)] for record_id, use in book.used],
         "record_ids": [record.record_id for record in records],
     }
     return pack(tree, arrays)
@@ -76,6 +79,7 @@ def load_book(packed: bytes, subject: Subject, limits: BookLimits) -> Book:
         )
         book.course.times.extend((place, at_ms) for place, at_ms in tree["times"])
         book.course.passes.extend((seen, passed) for seen, passed in tree["passes"])
+        book.used.add((record_id, Use(*use)) for record_id, *use in tree["used"])
         for record in _records(tree["record_ids"], arrays, len(subject.class_names)):
             book.room.add(record)
     except (KeyError, TypeError, IndexError, AttributeError) as error:

@@ -40,6 +40,16 @@ class Waiting:
         return self.at_ms if self.decided_ms is None else min(self.at_ms, self.decided_ms)
 
     @property
+    def is_complete(self) -> bool:
+        """Whether all is known of it that evidence has to know."""
+        return self.lane is not None and self.answer is not None and self.decided_ms is not None
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the first who answered contradicts the model, or nobody answered."""
+        return self.answer is None or self.answer.first != int(self.prediction.predicted[0])
+
+    @property
     def counts(self) -> bool:
         """Whether it is evidence, or may become so."""
         return self.eligible and self.lane is not False
@@ -125,13 +135,27 @@ class WaitingRoom:
         record.eligible = False
         return self.add(record)
 
-    def complete(self) -> list[Waiting]:
-        """Takes out the evidence that is complete up to the watermark, in order."""
+    def overtaken(self, by: int) -> list[Waiting]:
+        """Calibration records without an answer, behind which so many others have theirs."""
+        found, behind = [], 0
+        for record in reversed(self._lane.values()):
+            if record.is_complete:
+                behind += 1
+            elif behind >= by and record.lane and record.answer is None:
+                found.append(record)
+        return found
+
+    def complete(self, epoch: int) -> list[Waiting]:
+        """Takes out what is complete up to the watermark, in order.
+
+        What lies before `epoch` is evidence of nothing any more: it neither waits nor is waited for.
+        """
         ready: list[Waiting] = []
         for record in self._lane.values():
-            if record.lane is None or record.answer is None or record.decided_ms is None:
+            if record.is_complete:
+                ready.append(record)
+            elif record.place >= epoch:
                 break
-            ready.append(record)
         for record in ready:
             del self._lane[record.record_id]
         return ready
