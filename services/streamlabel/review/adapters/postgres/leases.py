@@ -162,8 +162,11 @@ LEFT JOIN LATERAL (SELECT ticket, state, fencing_token, asked_from FROM task WHE
 
 
 _MOST_GATHERINGS = 1000
-# While none of those who ask could vote on a begun task, begun tasks are looked for at most this often: a look is a statement more.
+# While somebody could vote on no begun task, such are looked for at most this often for them: a look is a statement more.
 _LOOK_INTERVAL_S = 0.2
+_LOOK_SHARE = 0.05
+_DEAR_LOOK_S = 0.02
+_MOST_RESTING = 10_000
 # What one has skipped oneself never counts as rested, until one has nothing else.
 _FOR_EVER = timedelta(days=36_500)
 
@@ -243,6 +246,38 @@ class PostgresLeases:
         return freed
 
 
+class Looks:
+    """Of whom it is worth to look whether they may have begun tasks: a look walks past all that they have voted on themselves.
+
+    Who may have none just now is not looked for again for a moment; and the dearer the last look was, the longer it was the last, so
+    that looking takes a small share of the time however many tasks wait for somebody else.
+    """
+
+    def __init__(self) -> None:
+        self._until_s: dict[str, tuple[float, bool]] = {}
+
+    def due(self, annotators: Sequence[str], *, hungry: bool = False) -> frozenset[str]:
+        """Those of them; where they have nothing else to do (`hungry`), all but those whose look was dear."""
+        now_s = asyncio.get_running_loop().time()
+        found = set()
+        for name in annotators:
+            until_s, was_dear = self._until_s.get(name, (0.0, False))
+            if now_s >= until_s or (hungry and not was_dear):
+                found.add(name)
+        return frozenset(found)
+
+    def looked(self, annotators: frozenset[str], may_vote: set[str], took_s: float) -> None:
+        """One look for all of them took so long, and these may have some."""
+        now_s, is_dear = asyncio.get_running_loop().time(), took_s > _DEAR_LOOK_S
+        if len(self._until_s) > _MOST_RESTING:
+            self._until_s.clear()
+        for name in annotators:
+            rest_s = took_s / _LOOK_SHARE if is_dear else 0.0
+            if name not in may_vote:
+                rest_s = max(rest_s, _LOOK_INTERVAL_S)
+            self._until_s[name] = (now_s + rest_s, is_dear)
+
+
 class _Counter:
     """Where all stand who ask for tasks of the same projects."""
 
@@ -252,8 +287,8 @@ class _Counter:
         self._projects = projects
         self._lease_for = timedelta(seconds=lease_s)
         self._rest = rest
-        self._look_at_s = 0.0
-        self._look_back_at_s = 0.0
+        self._looks = Looks()
+        self._looks_back = Looks()
 
     async def _claim(self, wishes: Sequence[_Wish]) -> Sequence[Sequence[Claim]]:
         """Begun tasks go first: a label that wants one more vote should not wait for the rest of the queue.
@@ -261,16 +296,20 @@ class _Counter:
         They are looked for now and then, and whenever ready tasks do not suffice: nobody goes away while there is work for them. What
         one has skipped oneself comes again only when there is nothing else.
         """
-        looked = asyncio.get_running_loop().time() >= self._look_at_s
-        claims = await self._begun(wishes) if looked else [[] for _ in wishes]
+        names = [wish.annotator for wish in wishes]
+        looked = self._looks.due(names)
+        claims = await self._begun(wishes, looked, self._looks)
         if missing := _missing(wishes, claims):
             for place, more in zip(missing, await self._ready([*missing.values()]), strict=True):
                 claims[place] += more
-        if not looked and (missing := _missing(wishes, claims)):
-            for place, more in zip(missing, await self._begun([*missing.values()]), strict=True):
+        if missing := _missing(wishes, claims):
+            hungry = self._looks.due([wish.annotator for wish in missing.values()], hungry=True) - looked
+            for place, more in zip(missing, await self._begun([*missing.values()], hungry, self._looks), strict=True):
                 claims[place] += more
-        if (missing := _missing(wishes, claims)) and asyncio.get_running_loop().time() >= self._look_back_at_s:
-            for place, more in zip(missing, await self._begun([*missing.values()], rest=self._rest), strict=True):
+        if missing := _missing(wishes, claims):
+            back = self._looks_back.due([wish.annotator for wish in missing.values()])
+            given = await self._begun([*missing.values()], back, self._looks_back, rest=self._rest)
+            for place, more in zip(missing, given, strict=True):
                 claims[place] += more
         return claims
 
@@ -291,16 +330,16 @@ class _Counter:
             [claim_of(row) for row in rows if low < row["place"] <= high] for low, high in zip(after, upto, strict=True)
         ]
 
-    async def _begun(self, wishes: Sequence[_Wish], *, rest: timedelta = _FOR_EVER) -> list[list[Claim]]:
-        """One look for all; then a statement for each who may have any, as each may have others."""
-        projects = list(self._projects)
-        rows = await self._database.fetch(_MAY_VOTE, projects, [wish.annotator for wish in wishes], rest)
-        look_at_s = 0.0 if rows else asyncio.get_running_loop().time() + _LOOK_INTERVAL_S
-        if rest is _FOR_EVER:
-            self._look_at_s = look_at_s
-        else:
-            self._look_back_at_s = look_at_s
+    async def _begun(
+        self, wishes: Sequence[_Wish], due: frozenset[str], looks: Looks, *, rest: timedelta = _FOR_EVER
+    ) -> list[list[Claim]]:
+        """One look for all of whom it is due; then a statement for each who may have any, as each may have others."""
+        if not due:
+            return [[] for _ in wishes]
+        projects, began_s = list(self._projects), asyncio.get_running_loop().time()
+        rows = await self._database.fetch(_MAY_VOTE, projects, sorted(due), rest)
         may_vote = {row["annotator"] for row in rows}
+        looks.looked(due, may_vote, asyncio.get_running_loop().time() - began_s)
         claims: list[list[Claim]] = []
         for wish in wishes:
             given: Sequence[asyncpg.Record] = ()
