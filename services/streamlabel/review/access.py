@@ -39,6 +39,8 @@ OPERATOR = Annotator(name="operator", appointments=(Appointment(role=Role.ADMIN)
 MAX_TOKEN_NAME_CHARACTERS = 64
 MAX_AUDIT_PAGE = 1_000
 _MAX_KNOWN = 10_000
+_FAILURES_TOLD_PER_S = 2.0
+_FAILURES_TOLD_AT_ONCE = 200.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,7 @@ class Doorkeeper:
         self._calls = Buckets(rate_per_s=limits.calls_per_s, burst=max(1.0, 2 * limits.calls_per_s))
         failures = limits.failed_logins_per_min
         self._failures = Buckets(rate_per_s=failures / 60, burst=max(1.0, failures))
+        self._told = Buckets(rate_per_s=_FAILURES_TOLD_PER_S, burst=_FAILURES_TOLD_AT_ONCE)
         self._known: OrderedDict[bytes, tuple[float, Annotator]] = OrderedDict()
 
     async def admit(
@@ -131,15 +134,20 @@ class Doorkeeper:
         if self._issuer is not None and self._issuer.may_know(token):
             return await self._of_issuer(self._issuer, token, peer)
         token_id = token_id_of(token)
-        stored = await self._tokens.find(token_id) if token_id else None
+        stored = await self._tokens.find(token_id, digest) if token_id else None
         if stored is not None and self._hash.matches(token, stored.digest) and not stored.is_revoked:
             return stored.annotator, math.inf
         # Of a token that is nobody's only the id is told, and only where there is one of that id.
         facts = [("peer", peer), ("why", "revoked" if stored is not None and stored.is_revoked else "unknown")]
         facts += [("token_id", stored.token_id)] if stored is not None else []
         subject = stored.annotator.name if stored is not None else ""
-        await self._audit.append(Deed(actor="", action="login_failed", subject=subject, facts=tuple(facts)))
+        await self._tell_of_failure(subject, tuple(facts))
         raise DeniedError(Denial.UNAUTHENTICATED, BAD_TOKEN)
+
+    async def _tell_of_failure(self, subject: str, facts: tuple[tuple[str, str], ...]) -> None:
+        """In the audit log, unless so many fail, from however many addresses, that it would be flooded: the metric counts all."""
+        if self._told.take("", self._monotonic_s()) == 0:
+            await self._audit.append(Deed(actor="", action="login_failed", subject=subject, facts=facts))
 
     async def _of_issuer(self, issuer: Issuer, token: str, peer: str) -> tuple[Annotator, float]:
         """Whom the issuer vouches for, with the roles and the state that somebody of that name has here, too."""
@@ -149,7 +157,7 @@ class Doorkeeper:
                 raise ForeignTokenError(f"nobody whom an issuer names is {OPERATOR.name!r}")
         except ForeignTokenError as error:
             facts = (("peer", peer), ("why", str(error)))
-            await self._audit.append(Deed(actor="", action="login_failed", subject="", facts=facts))
+            await self._tell_of_failure("", facts)
             detail = f"the issuer's token is not valid here: {error}"
             raise DeniedError(Denial.UNAUTHENTICATED, detail) from error
         annotator = found.annotator

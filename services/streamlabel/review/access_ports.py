@@ -100,8 +100,8 @@ class TokenBook(Protocol):
         """Revoke this token of the annotator's, or all where `token_id` is empty; how many were not revoked before."""
         ...
 
-    async def find(self, token_id: str) -> StoredToken | None:
-        """The token, revoked or not; notes coarsely that one that is not was used."""
+    async def find(self, token_id: str, digest: bytes) -> StoredToken | None:
+        """The token of that id, revoked or not; where it is in force and has that digest, notes coarsely that it was used."""
         ...
 
 

@@ -98,3 +98,10 @@ def test_a_port_of_a_resting_stack_that_somebody_took_is_named(tmp_path: Path) -
         stack_file.write(data, resting({"review-http": port}))
         found = look(tmp_path)
     assert found[f"port {port} of review-http"].verdict is Verdict.NOTE
+
+
+def test_that_the_desk_is_open_is_said_aloud() -> None:
+    access = examination._access({})
+    assert (access.verdict, "any name" in access.detail) == (Verdict.NOTE, True)
+    assert "STREAMLABEL_REVIEW_ACCESS=tokens" in access.remedy
+    assert examination._access({"STREAMLABEL_REVIEW_ACCESS": "tokens"}).verdict is Verdict.GOOD

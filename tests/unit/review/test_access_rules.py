@@ -7,6 +7,7 @@ import pytest
 from streamlabel.core.access import AccessMode, Annotator, AnnotatorState, Appointment, Role, audit_entry
 from streamlabel.core.hash_chain import FIRST, first_broken
 from streamlabel.errors import ConfigurationError
+from streamlabel.review.adapters.guard import peer_of, token_in
 from streamlabel.review.rules.access import (
     RPCS,
     Denial,
@@ -147,6 +148,51 @@ def test_an_entry_that_was_changed_breaks_the_chain() -> None:
         number=2, at_ms=2, actor="x", action="put", subject="b", facts="{}", previous=entries[0].digest
     )
     assert first_broken([entries[0], forged, entries[2]]) == 3
+
+
+class At:
+    """A call's context, as far as it says where the call comes from."""
+
+    def __init__(self, peer: str) -> None:
+        self._peer = peer
+
+    def peer(self) -> str:
+        return self._peer
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"),
+    [
+        ("ipv4:10.1.2.3:50123", "10.1.2.3"),
+        ("ipv6:%5B2001:db8:1:2:3:4:5:6%5D:50123", "2001:db8:1:2::/64"),
+        ("ipv6:[2001:db8:1:2::9]:1", "2001:db8:1:2::/64"),
+        ("ipv6:[::ffff:10.1.2.3]:1", "10.1.2.3"),
+        ("http:10.1.2.3", "10.1.2.3"),
+        ("http:2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("http:None", "None"),
+        ("unix:/tmp/x", "/tmp/x"),
+    ],
+)
+def test_logins_that_fail_are_counted_by_network(peer: str, expected: str) -> None:
+    assert peer_of(At(peer)) == expected
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ([("authorization", "Bearer abc ")], "abc"),
+        ([("authorization", "bearer abc"), ("cookie", "streamlabel_token=def")], "abc"),
+        ([("cookie", "other=1; streamlabel_token=def; more=2")], "def"),
+        ([("authorization", "Basic abc")], ""),
+        ([("cookie", "streamlabel_token")], ""),
+        ([("cookie", "a\x00b=\x01")], ""),
+        ([("authorization-bin", b"Bearer abc")], ""),
+        ([], ""),
+        (None, ""),
+    ],
+)
+def test_where_a_token_is_looked_for(metadata: list[tuple[str, object]] | None, expected: str) -> None:
+    assert token_in(metadata) == expected
 
 
 def settings(**more: str) -> ReviewSettings:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import grpc
 from google.rpc import error_details_pb2
@@ -28,7 +29,6 @@ CODES = {
     Denial.PERMISSION_DENIED: grpc.StatusCode.PERMISSION_DENIED,
     Denial.RESOURCE_EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
-_PORT = re.compile(r"(?<=[\]\d]):\d+$")
 
 # Of the call that is being answered: who makes it, and which projects it may touch (None: every one).
 CALLER: ContextVar[Annotator | None] = ContextVar("caller", default=None)
@@ -110,8 +110,23 @@ def token_in(metadata: Any) -> str:
 
 
 def peer_of(context: CallContext) -> str:
-    """The address that a call comes from, without its port."""
-    return _PORT.sub("", context.peer().replace("%5B", "[").replace("%5D", "]")).partition(":")[2]
+    """The address that a call comes from, without its port; of IPv6 the network, as whoever has one address there has them all."""
+    kind, _, address = unquote(context.peer()).partition(":")
+    # gRPC tells the port, too.
+    return network_of(address.rpartition(":")[0] if kind in ("ipv4", "ipv6") else address)
+
+
+def network_of(address: str) -> str:
+    """IPv4 as it is, also where it is written as IPv6; of IPv6 the /64; anything else (a path of a socket) as it is."""
+    try:
+        found = ipaddress.ip_address(address.strip("[]").partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def _details(error: DeniedError) -> list[Any]:

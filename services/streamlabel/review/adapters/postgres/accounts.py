@@ -28,7 +28,8 @@ RETURNING 1
 """
 _FIND = """
 SELECT token_id, digest, revoked_at IS NOT NULL AS is_revoked, annotator.name, roles, paused,
-    revoked_at IS NULL AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 hour') AS is_worth_a_note
+    digest = $2 AND revoked_at IS NULL
+        AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 hour') AS is_worth_a_note
 FROM access_token JOIN annotator ON annotator.name = access_token.annotator
 WHERE token_id = $1
 """
@@ -70,8 +71,8 @@ class PostgresAccounts:
     async def revoke(self, annotator: str, token_id: str, deed: Deed) -> int:
         return await self._changed(_REVOKE, (annotator, token_id), deed)
 
-    async def find(self, token_id: str) -> StoredToken | None:
-        rows = await self._database.fetch(_FIND, token_id)
+    async def find(self, token_id: str, digest: bytes) -> StoredToken | None:
+        rows = await self._database.fetch(_FIND, token_id, digest)
         if not rows:
             return None
         [row] = rows

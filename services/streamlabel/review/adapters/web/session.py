@@ -9,7 +9,7 @@ from aiohttp import web
 from streamlabel.errors import TransientError
 from streamlabel.review.access import Doorkeeper
 from streamlabel.review.access_ports import DeniedError
-from streamlabel.review.adapters.guard import CODES, COOKIE, Guard
+from streamlabel.review.adapters.guard import CODES, COOKIE, Guard, network_of
 from streamlabel.review.adapters.web.connect import failure
 from streamlabel.runtime.web.visitors import Visitors
 
@@ -41,7 +41,7 @@ class _Session:
         except (orjson.JSONDecodeError, KeyError, TypeError):
             return failure(grpc.StatusCode.INVALID_ARGUMENT, 'send {"token": "…"}')
         try:
-            annotator = await self._doorkeeper.identify(token.strip(), request.remote or "")
+            annotator = await self._doorkeeper.identify(token.strip(), network_of(request.remote or ""))
         except DeniedError as error:
             self._guard.count(error)
             return failure(CODES[error.denial], error.detail, retry_after_s=error.retry_after_s)
