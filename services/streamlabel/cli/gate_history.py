@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from streamlabel.cli.learning_records import learning_records, no_gate
 from streamlabel.cli.lot_facts import suspects_of_book
 from streamlabel.cli.moments import from_ms, parse_moment, told
 from streamlabel.errors import ConfigurationError
+from streamlabel.gate.audit_chain import AuditWalk
 from streamlabel.gate.chain import ChainedTransition, broken_at
 
 MISSED = "calibration records were missed, so nothing vouches for the labels beside them"
@@ -91,10 +93,12 @@ def verify(
     ] = "",
     data_dir: DataDirOption = None,
 ) -> None:
-    """Check that no transition was changed, taken out or put in: walk the whole chain and compute each digest anew.
+    """Check that no transition and no audit was changed, taken out or put in: walk both chains and compute each digest anew.
 
-    A digest covers a transition's content and the digest before it. Keep the last one, which is printed: where the end of the chain
-    was cut off, or all of it was written anew, only who kept a digest notices (--contains). Exits 1 where the chain does not hold.
+    Audits are the calibration records as they became evidence; lots are certified by them. A digest covers a transition's, or an
+    audit's, content and the digest before it, and transitions tell how far the audits went. Keep the last one, which is printed:
+    where the end of the chain was cut off, or all of it was written anew, only who kept a digest notices (--contains). Exits 1 where
+    a chain does not hold.
 
     Examples:
 
@@ -103,7 +107,7 @@ def verify(
       streamlabel gate verify --contains 8c1f…
     """
     wanted = _digest(digest)
-    links = run(_read_chain(connect(data_dir).learning_url))
+    links, audits = run(_read_chains(connect(data_dir).learning_url))
     broken = broken_at(links)
     if broken is not None:
         typer.echo(f"BROKEN at transition {broken:,}: it is not what was written, or does not follow the one before it")
@@ -111,16 +115,43 @@ def verify(
     if wanted is not None and all(link.digest != wanted for link in links):
         typer.echo(f"BROKEN: no transition has the digest {wanted.hex()}; what was there when it was kept is gone")
         raise typer.Exit(1)
+    if audits.broken:
+        typer.echo(f"BROKEN: {audits.broken}; a lot of that time cannot be certified by what is left")
+        raise typer.Exit(1)
     if not links:
         typer.echo("there is no transition yet")
         return
     count = f"{len(links):,} {'transition' if len(links) == 1 else 'transitions'}"
     typer.echo(f"whole: {count}, each as it was written; the last digest is {links[-1].digest.hex()}")
+    typer.echo(audits.words)
 
 
-async def _read_chain(url: str) -> list[ChainedTransition]:
+@dataclass(frozen=True, slots=True)
+class _Audits:
+    """What walking along the audits came to: what is `broken` ("": nothing), and what to say where nothing is."""
+
+    broken: str
+    words: str
+
+
+async def _read_chains(url: str) -> tuple[list[ChainedTransition], _Audits]:
     async with learning_records(url) as learning:
-        return [link async for link in learning.chain()]
+        links = [link async for link in learning.chain()]
+        walk = AuditWalk(_marks(links))
+        unchained, unchained_now = await learning.audit_chain(walk)
+    broken = walk.broken
+    if not broken and unchained_now != unchained:
+        broken = f"there were {unchained:,} audits of before the chain of audits, and there are {unchained_now:,}"
+    count = f"{walk.count:,} {'audit' if walk.count == 1 else 'audits'}"
+    before = f"; {unchained:,} of before this release are in no chain, only counted" if unchained else ""
+    last = f"; the last digest is {walk.digest.hex()}" if walk.count else ""
+    return links, _Audits(broken, f"whole: {count}, each as it was written{last}{before}")
+
+
+def _marks(links: Iterable[ChainedTransition]) -> dict[int, bytes]:
+    """How far audits went when transitions came about, with the digest of the last one; those of before say nothing of it."""
+    facts = (orjson.loads(link.facts) for link in links)
+    return {each["audits"]: bytes.fromhex(each["audits_digest"]) for each in facts if each.get("audits")}
 
 
 async def _read_history(url: str, project: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import orjson
 
 from streamlabel.cli.moments import to_ms
 from streamlabel.errors import ConfigurationError, TransientError
+from streamlabel.gate.audit_chain import AuditHead, AuditWalk, ChainedAudit
 from streamlabel.gate.chain import ChainedTransition
 from streamlabel.gate.published import PublishedGate
 from streamlabel.wire.gates import decode_gate
@@ -55,6 +56,15 @@ class LearningRecords:
             if page[-1]["number"] <= after:
                 return
             after = page[-1]["number"]
+
+    async def audit_chain(self, walk: AuditWalk) -> tuple[int, int]:
+        """Takes the `walk` along all audits there are when it begins; how many lay before the chain, and how many do now."""
+        while True:
+            page = await self._json("audit-chain", after=walk.count)
+            walk.take([_chained_audit(each) for each in page["audits"]])
+            if walk.broken or not page["audits"] or walk.count >= page["last_no"]:
+                walk.finish(AuditHead(last_no=page["last_no"], digest=bytes.fromhex(page["digest"])))
+                return page["unchained"], page["unchained_now"]
 
     async def books(self, project: str) -> Sequence[Mapping[str, Any]]:
         """Every book that was ever kept for the project, in order."""
@@ -141,3 +151,8 @@ def _link(told: Mapping[str, Any]) -> ChainedTransition:
         previous=bytes.fromhex(told["previous"]),
         digest=bytes.fromhex(told["digest"]),
     )
+
+
+def _chained_audit(told: Mapping[str, Any]) -> ChainedAudit:
+    facts = dict(told) | {"lane_rate": float(told["lane_rate"]), "digest": bytes.fromhex(told["digest"])}
+    return ChainedAudit(**facts)

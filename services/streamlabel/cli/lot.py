@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -23,12 +23,17 @@ from streamlabel.cli.output_files import save_json, save_page
 from streamlabel.core.control import Gate, gate_number
 from streamlabel.errors import ConfigurationError
 from streamlabel.gate.chain import ChainedTransition
+from streamlabel.gate.lot_answers import BlindAnswers
 from streamlabel.gate.lot_books import Books
 from streamlabel.gate.lot_closings import closings
 from streamlabel.gate.lot_evidence import GATE_GONE, Lot, gates_of_audits, gather_lot
 from streamlabel.gate.lot_labels import LabelsOfLot
 from streamlabel.wire.flow import LABELS
 
+# Records wait for answers for a day, unless an operator sets it otherwise: what came again meanwhile has one audit, of the first time.
+_AROUND = timedelta(days=1)
+# By so many gates routing may be behind learning.
+_ROUTING_BEHIND = 20
 _TIME = "2026-03-01, or 2026-03-01T12:30:00Z; UTC unless it says otherwise."
 
 
@@ -106,8 +111,11 @@ async def _certify(
     (begin, end), now = stretch, datetime.now(UTC)
     async with learning_records(connection.learning_url) as learning:
         books = await _books(learning, project, end, now)
-        labels = await _labels(connection, project, stretch, books)
-        audits = [audited(each) async for each in learning.audits(project, begin, end)]
+        answers = BlindAnswers(project, begin, end + _AROUND, books)
+        labels = await _labels(connection, project, stretch, books, answers)
+        around = [audited(each) async for each in learning.audits(project, begin - _AROUND, end + _AROUND)]
+        await _check_audits(learning, project, answers, {each.record_id for each in around})
+        audits = [each for each in around if begin <= each.decided_at < end]
         gates = await _gates(learning, project, labels.gate_ids() | gates_of_audits(project, audits))
         found = gather_lot(project, labels, audits, gates, books)
         if not found.standing:
@@ -153,14 +161,51 @@ def _whole_ms(moment: datetime) -> datetime:
 
 
 async def _labels(
-    connection: Connection, project: str, stretch: tuple[datetime, datetime], books: Books
+    connection: Connection, project: str, stretch: tuple[datetime, datetime], books: Books, answers: BlindAnswers
 ) -> LabelsOfLot:
     found = LabelsOfLot(*stretch, books)
     batches = all_revisions(connection.broker(), connection.names.topic(LABELS), project)
     async with contextlib.aclosing(batches):
         async for revisions in batches:
             found.take(revisions)
+            answers.take(revisions)
     return found
+
+
+async def _check_audits(
+    learning: LearningRecords, project: str, answers: BlindAnswers, audited: Collection[str]
+) -> None:
+    """Raises ConfigurationError where audits are gone whose answers stand on the topic of labels."""
+    missing = answers.without(audited)
+    at_an_edge = {number for number in set(missing.values()) if await _is_at_an_edge(learning, project, number)}
+    count = sum(number not in at_an_edge for number in missing.values())
+    if count:
+        raise audits_missing(project, count)
+
+
+async def _is_at_an_edge(learning: LearningRecords, project: str, number: int) -> bool:
+    """Whether the lane grew smaller soon after that gate: what routing drew by it for a moment longer became no evidence."""
+    drawn = await learning.gate(project, number)
+    if drawn is None:
+        return True
+    for later in range(number + 1, number + 1 + _ROUTING_BEHIND):
+        published = await learning.gate(project, later)
+        if published is None:
+            return False
+        if published.gate.lane_rate < drawn.gate.lane_rate:
+            return True
+    return False
+
+
+def audits_missing(project: str, count: int) -> ConfigurationError:
+    """What to say where audits are gone."""
+    records = "1 record" if count == 1 else f"{count:,} records"
+    return ConfigurationError(
+        f"the audit of {project} is not whole: people labelled {records} of the calibration lane, without seeing the model's answer, "
+        "that the model would have labelled alone, and learning tells of no audit of them. They were taken out of its database, or "
+        "never got there; without them the bound would be too small, so that nothing is certified. `streamlabel gate verify` says "
+        "whether audits were taken out"
+    )
 
 
 async def _gates(learning: LearningRecords, project: str, gate_ids: Iterable[str]) -> dict[str, Gate]:

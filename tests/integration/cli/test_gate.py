@@ -16,6 +16,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from streamlabel.cli import moments
 from streamlabel.cli.learning_records import learning_records
 from streamlabel.cli.lot_certificate import canonical
 from streamlabel.core.control import GateState, Suspects
@@ -100,7 +101,9 @@ class Stream:
 
 def _answer(task: ReviewTask, class_name: str) -> Label:
     return replace(
-        calibrated(task.key.record_id, datetime.now(UTC)),
+        # A while ago: an answer of this minute may still be on its way into the evidence.
+        calibrated(task.key.record_id, moment(-0.2)),
+        ingested_at=moment(-0.3),
         decision=task.decision,
         class_name=class_name,
         content_hash=task.record.content_hash,
@@ -173,6 +176,7 @@ async def test_a_gate_its_history_its_decisions_and_its_lot(
         digest = await the_history_is_told_and_whole(scene)
         await every_decision_comes_out_as_it_was_logged(scene)
         await a_lot_is_certified_by_what_stands_on_the_topics(scene, tmp_path, digest)
+        await an_audit_that_was_taken_out_is_found(scene)
         await a_touched_decision_is_found(scene)
         await a_touched_transition_is_found(scene)
     ran = await scene.run("gate", "status")
@@ -294,6 +298,32 @@ async def a_touched_decision_is_found(scene: Scene) -> None:
     assert "1 different" in ran.out
     assert "FORGED: 1 decision names gate 'mail/123456789', which never was" in ran.out
     assert f"  {record_id}\n    logged auto_label, gate_passed, score {forged.decision.score!r}" in ran.out
+
+
+async def an_audit_that_was_taken_out_is_found(scene: Scene) -> None:
+    """Without them the bound would be smaller."""
+    connection = await asyncpg.connect(scene.database)
+    try:
+        gone = await connection.fetch(
+            "DELETE FROM learning.audit WHERE passable AND answer IS DISTINCT FROM predicted RETURNING *"
+        )
+        assert gone
+        confirmed = moments.told(
+            moments.from_ms(int(await confirmed_until_ms(scene.environ["STREAMLABEL_CLI_LEARNING_URL"])))
+        )
+        lot = await scene.run("certify", "lot", "--project", "mail", "--from", "2020-01-01", "--to", confirmed)
+        assert lot.code == 78
+        assert "the audit of mail is not whole" in lot.err
+        ran = await scene.run("gate", "verify")
+        assert (ran.code, ran.out.startswith("BROKEN: audit ")) == (1, True), ran.out
+        names = ", ".join(gone[0].keys())
+        places = ", ".join(f"${place}" for place in range(1, len(gone[0]) + 1))
+        await connection.executemany(
+            f"INSERT INTO learning.audit ({names}) VALUES ({places})", [tuple(each) for each in gone]
+        )
+        assert (await scene.run("gate", "verify")).code == 0
+    finally:
+        await connection.close()
 
 
 async def a_touched_transition_is_found(scene: Scene) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import aiohttp
+import asyncpg
 import pytest
 
+from streamlabel.cli.gate_history import _read_chains
 from streamlabel.cli.learning_records import learning_records
 from streamlabel.cli.lot_facts import books_of
 from streamlabel.core.control import Suspects
 from streamlabel.learning.ports import Page
+from streamlabel.learning.rules.events import UNKNOWN_CLASS
 from streamlabel.learning.rules.standing import Audit
 from streamlabel.learning.rules.suspicions import Suspicion, Vouched
-from support.gate_page import gate_host, subject
+from support.gate_page import cold, gate_host, step, subject
 
 pytestmark = pytest.mark.integration
 
@@ -57,6 +61,58 @@ async def test_audits_come_in_pages_and_a_command_reads_them_all(postgres_databa
             page = await answer.json()
             assert len(page["audits"]) == min(count, 1_000)
             assert (page["next"] is None) == (count < 1_000)
+
+
+@dataclass(frozen=True)
+class Touch:
+    sql: str
+    found: str
+
+
+TOUCHES = {
+    "nothing": Touch("SELECT", ""),
+    "errors that were found": Touch(
+        "DELETE FROM audit WHERE passable AND answer IS DISTINCT FROM predicted", "audit 1 is gone"
+    ),
+    "one in the middle": Touch("DELETE FROM audit WHERE audit_no = 5500", "audit 5,500 is gone"),
+    "the last ones": Touch("DELETE FROM audit WHERE audit_no > 6000", "audits 6,001-6,001 are gone"),
+    "the last one, and the head": Touch(
+        "WITH gone AS (DELETE FROM audit WHERE audit_no = 6001) "
+        "UPDATE audit_chain SET last_no = 6000, digest = (SELECT digest FROM audit WHERE audit_no = 6000)",
+        "audits 6,001-6,001 are gone",
+    ),
+    "an answer": Touch("UPDATE audit SET answer = predicted WHERE audit_no = 1", "audit 1 is not what was written"),
+    "a date": Touch(
+        "UPDATE audit SET decided_at = decided_at + interval '1 ms' WHERE audit_no = 7", "audit 7 is not what"
+    ),
+    "one of before": Touch("DELETE FROM audit WHERE audit_no IS NULL", "there were 1 audits of before"),
+    "one put in": Touch("UPDATE audit SET audit_no = NULL WHERE audit_no = 6001", "audits 6,001-6,001 are gone"),
+}
+
+
+@pytest.mark.parametrize("touch", TOUCHES.values(), ids=TOUCHES.keys())
+async def test_audits_that_were_changed_or_taken_out_are_found(postgres_database: str, touch: Touch) -> None:
+    connection = await asyncpg.connect(postgres_database, server_settings={"search_path": "learning"})
+    async with gate_host(postgres_database) as host:
+        # One of the release before, which knew of no chain.
+        await connection.execute(
+            "INSERT INTO audit (project, record_id, model_version, decided_at, lane_rate, predicted, passable, book_no) "
+            "VALUES ('mail', 'old', 3, now(), 0.1, '1', true, 1)"
+        )
+        await host.shelf.load()
+        audits = [replace(drawn(row), answer=UNKNOWN_CLASS if row % 9 == 0 else 0) for row in range(6_000)]
+        await host.shelf.keep([Page(subject=MAIL, began=True, audits=audits)], [])
+        moved = step(cold(AT_MS))
+        await host.shelf.keep([Page(subject=MAIL, audits=[drawn(9_000)], steps=[moved])], [])
+        await connection.execute(touch.sql)
+        links, found = await _read_chains(host.url)
+        assert found.broken.startswith(touch.found)
+        assert bool(found.broken) == bool(touch.found)
+        assert len(links) == 1
+        if not touch.found:
+            assert found.words.startswith("whole: 6,001 audits, each as it was written; the last digest is ")
+            assert found.words.endswith("; 1 of before this release are in no chain, only counted")
+    await connection.close()
 
 
 @pytest.mark.parametrize(

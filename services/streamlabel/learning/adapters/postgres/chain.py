@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from streamlabel.gate.audit_chain import AuditHead
 from streamlabel.gate.chain import ChainedTransition, linked
 from streamlabel.learning.rules.standing import Step
 from streamlabel.learning.rules.subject import Subject
 
 
-def chained(number: int, subject: Subject, step: Step, gate_number: int, previous: bytes) -> ChainedTransition:
-    """The link that comes after the one with digest `previous`."""
+def chained(
+    number: int, subject: Subject, step: Step, gate_number: int, previous: bytes, audits: AuditHead
+) -> ChainedTransition:
+    """The link that comes after the one with digest `previous`, when the chain of audits went as far as `audits`."""
     facts = asdict(step.transition) | {
         "state": step.transition.state.value,
         "at_ms": step.at_ms,
@@ -20,6 +23,8 @@ def chained(number: int, subject: Subject, step: Step, gate_number: int, previou
         "delta": subject.delta,
         "double_blind_share": subject.double_blind_share,
         "gate_number": gate_number,
+        "audits": audits.last_no,
+        "audits_digest": audits.digest.hex(),
         # JSON has no infinity: a closed gate has no threshold.
         "threshold": step.transition.threshold if step.transition.threshold < float("inf") else None,
     }

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from streamlabel.gate.chain import ChainedTransition
+from streamlabel.gate.audit_chain import AuditHead, ChainedAudit
+from streamlabel.gate.chain import FIRST, ChainedTransition
 from streamlabel.gate.policy import GatePolicy
 from streamlabel.runtime.postgres.database import Database
 from streamlabel.wire.gates import join_gate
@@ -58,6 +59,13 @@ ORDER BY decided_at, book_no, gate_number, record_id LIMIT $4
 _AUDITS_AFTER = _AUDITS.replace(
     "ORDER BY", "AND (decided_at, book_no, gate_number, record_id) > ($5, $6, $7, $8) ORDER BY"
 )
+_AUDIT_CHAIN = """
+SELECT audit_no, project, book_no, record_id, model_version, decided_at, gate_number, lane_rate, predicted, answer, passable, digest
+FROM audit WHERE audit_no > $1 ORDER BY audit_no LIMIT $2
+"""
+_AUDIT_HEAD = """
+SELECT last_no, digest, unchained, (SELECT count(*) FROM audit WHERE audit_no IS NULL) AS unchained_now FROM audit_chain
+"""
 _GATE = """
 SELECT gate.message, scorer.message AS scorer FROM gate JOIN scorer ON scorer.digest = gate.scorer_digest
 WHERE project = $1 AND gate_number = $2
@@ -150,6 +158,16 @@ class GateRecords:
             return [dict(row) for row in await self.database.fetch(_AUDITS, project, begin, end, most)]
         return [dict(row) for row in await self.database.fetch(_AUDITS_AFTER, project, begin, end, most, *after)]
 
+    async def audit_chain(self, after: int, most: int) -> Sequence[ChainedAudit]:
+        """Audits of all projects by number, from the one after `after` on."""
+        return [_audit(row) for row in await self.database.fetch(_AUDIT_CHAIN, after, most)]
+
+    async def audit_head(self) -> tuple[AuditHead, int, int]:
+        """How far the chain of audits goes, how many lay before it when it began, and how many there are of those now."""
+        [row] = await self.database.fetch(_AUDIT_HEAD)
+        head = AuditHead(last_no=row["last_no"], digest=bytes(row["digest"] or FIRST))
+        return head, row["unchained"], row["unchained_now"]
+
     async def gate(self, project: str, number: int) -> bytes | None:
         """A gate as it was published, but for its times; None where there was none of that number."""
         rows = await self.database.fetch(_GATE, project, number)
@@ -181,5 +199,22 @@ def _link(row: Any) -> ChainedTransition:
         model_version=row["model_version"],
         facts=row["facts"],
         previous=bytes(row["previous"]),
+        digest=bytes(row["digest"]),
+    )
+
+
+def _audit(row: Any) -> ChainedAudit:
+    return ChainedAudit(
+        number=row["audit_no"],
+        project=row["project"],
+        book_no=row["book_no"],
+        record_id=row["record_id"],
+        model_version=row["model_version"],
+        decided_ms=round(row["decided_at"].timestamp() * 1000),
+        gate_number=row["gate_number"],
+        lane_rate=row["lane_rate"],
+        predicted=row["predicted"],
+        answer=row["answer"],
+        passable=row["passable"],
         digest=bytes(row["digest"]),
     )

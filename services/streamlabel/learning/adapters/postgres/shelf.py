@@ -15,13 +15,13 @@ import asyncpg
 
 from streamlabel.errors import TransientError
 from streamlabel.gate.chain import FIRST
+from streamlabel.learning.adapters.postgres.audits import add_audits, audit_head, count_unchained
 from streamlabel.learning.adapters.postgres.chain import chained
 from streamlabel.learning.ports import BrokenBookError, Page, Shelved, ShelvedBook, StaleReceiptError
-from streamlabel.learning.rules.events import UNKNOWN_CLASS, Event
+from streamlabel.learning.rules.events import Event
 from streamlabel.learning.rules.faults import OF_ONE_BOOK, Fault, said_of
 from streamlabel.learning.rules.journal import pack_events, unpack_events
 from streamlabel.learning.rules.points import Point
-from streamlabel.learning.rules.standing import Audit
 from streamlabel.learning.rules.subject import Subject
 from streamlabel.learning.rules.suspicions import Suspicion, Vouched
 from streamlabel.runtime.dead_letter import DeadLetter
@@ -74,12 +74,6 @@ _LAST_LINK = "SELECT transition_no, digest FROM transition ORDER BY transition_n
 _ADD_TRANSITION = """
 INSERT INTO transition (transition_no, project, model_name, model_version, facts, previous, digest)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
-"""
-_ADD_AUDIT = """
-INSERT INTO audit
-    (project, book_no, record_id, model_version, decided_at, lane_rate, predicted, answer, passable, gate_number)
-SELECT project, book_no, $2, model_version, $3, $4, $5, $6, $7, $8 FROM book WHERE project = $1 AND ended_at IS NULL
-ON CONFLICT (project, book_no, record_id, decided_at, gate_number) DO NOTHING
 """
 _ADD_SCORER = "INSERT INTO scorer (digest, message) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING"
 _ADD_GATE = "INSERT INTO gate (project, gate_number, message, scorer_digest) VALUES ($1, $2, $3, $4)"
@@ -136,6 +130,7 @@ class PostgresShelf:
         """Takes the term, so that nobody else writes any more, and reads everything."""
         self._holder = uuid.uuid4()
         await self._database.fetch(_TAKE_TERM, self._holder)
+        await count_unchained(self._database)
         if not self._has_begun:
             await self._database.fetch(_FORGET_FAULTS)
             self._has_begun = True
@@ -199,10 +194,10 @@ class PostgresShelf:
             await _send(connection, self._gates_topic, 0, gate_key(project), value)
         if page.vouched is not None:
             await connection.execute(_VOUCH, project, *_vouched_columns(page.vouched))
+        if page.audits:
+            await add_audits(connection, subject, page.audits)
         if page.steps:
             await _chain(connection, page)
-        if page.audits:
-            await connection.executemany(_ADD_AUDIT, [_audit_row(subject, audit) for audit in page.audits])
         if page.point is not None:
             await connection.execute(_ADD_POINT, project, _moment(page.point.at_ms), point_text(page.point))
         return page.gate is not None
@@ -251,9 +246,10 @@ def _shelved(row: asyncpg.Record, entries: Sequence[bytes]) -> ShelvedBook:
 async def _chain(connection: Connection, page: Page) -> None:
     last = await connection.fetchrow(_LAST_LINK)
     number, previous = (last["transition_no"], bytes(last["digest"])) if last else (0, FIRST)
+    audits = await audit_head(connection)
     for step in page.steps:
         number += 1
-        row = chained(number, page.subject, step, page.gate_number, previous)
+        row = chained(number, page.subject, step, page.gate_number, previous, audits)
         await connection.execute(
             _ADD_TRANSITION,
             row.number,
@@ -279,20 +275,6 @@ def point_text(point: Point) -> str:
     if point.threshold == float("inf"):
         facts["threshold"] = None
     return json.dumps(facts, sort_keys=True, ensure_ascii=False)
-
-
-def _audit_row(subject: Subject, audit: Audit) -> tuple[Any, ...]:
-    names = subject.class_names
-    return (
-        subject.project,
-        audit.record_id,
-        _moment(audit.at_ms),
-        audit.rate,
-        names[audit.predicted],
-        None if audit.answer == UNKNOWN_CLASS else names[audit.answer],
-        audit.passable,
-        audit.gate,
-    )
 
 
 def _columns(subject: Subject) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ GET /gate/api/books?project=P                          every book that was kept 
 GET /gate/api/audits?project=P&from_ms=N&to_ms=N[&after=PLACE]
                                                        calibration records as they became evidence, the next thousand; `next` is the
                                                        PLACE after which there may be more, null at the end
+GET /gate/api/audit-chain?after=N                      audits of all projects in order, to be verified, and how far they go
 GET /gate/api/gates?project=P&number=N                 a gate as it was published (protobuf)
 
 Asked under a name that is not listed, or from the page of another site, none of them answers (403).
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +34,7 @@ _COURSE_POINTS = 400
 _TRANSITIONS = 200
 _CHAIN = 1_000
 _AUDITS = 1_000
+_AUDIT_CHAIN = 5_000
 _LATEST_MS = 253_402_300_799_000
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -49,6 +51,7 @@ def gate_routes(records: GateRecords, visitors: Visitors) -> Sequence[web.Abstra
         "chain": answers.chain,
         "books": answers.books,
         "audits": answers.audits,
+        "audit-chain": answers.audit_chain,
         "gates": answers.gate,
     }
     return [web.get(f"/gate/api/{name}", _careful(answer, visitors)) for name, answer in routes.items()]
@@ -88,6 +91,19 @@ class _Answers:
             "project": project,
             "audits": [each | {"decided_at": each["decided_at"].isoformat()} for each in found],
             "next": _told_place(found[-1]) if len(found) == _AUDITS else None,
+        }
+        return _json(body)
+
+    async def audit_chain(self, request: web.Request) -> web.StreamResponse:
+        # In this order: what is added meanwhile lies beyond the head.
+        head, unchained, unchained_now = await self.records.audit_head()
+        found = await self.records.audit_chain(_number(request, "after", 0), _AUDIT_CHAIN)
+        body = {
+            "audits": [asdict(each) | {"digest": each.digest.hex()} for each in found if each.number <= head.last_no],
+            "last_no": head.last_no,
+            "digest": head.digest.hex(),
+            "unchained": unchained,
+            "unchained_now": unchained_now,
         }
         return _json(body)
 
