@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
+import tokenize
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 
 _RIGHT = {"1": 1.0, "true": 1.0, "1.0": 1.0, "0": 0.0, "false": 0.0, "0.0": 0.0, "": np.nan}
 _PARQUET = (".parquet", ".pq")
+_MOST_NAMES = 50
 # What other programs put between columns where a comma is expected.
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -117,8 +120,11 @@ def _array(path: Path, archive: Any, name: str) -> npt.NDArray[Any]:
         # numpy advises to allow pickles: whoever does runs whatever a stranger put into the file.
         what = "holds Python objects; it must hold numbers" if "pickle" in str(error) else "is damaged"
         raise ConfigurationError(f"{path}: array {name!r} {what}") from error
-    except (EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (EOFError, OverflowError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:
+        # Its header is read as Python writes it.
         raise ConfigurationError(f"{path}: array {name!r} is damaged") from error
+    except MemoryError as error:
+        raise ConfigurationError(f"{path}: array {name!r} is larger than the memory here: {error}") from error
 
 
 def _column(path: Path, name: str, cells: Sequence[Any]) -> npt.NDArray[Any]:
@@ -184,10 +190,14 @@ def _names(path: Path, header: list[str]) -> list[str]:
                 raise ConfigurationError(
                     f"{path} separates its columns by {told} ({separator!r}): export it with commas, and decimals with a point"
                 )
-    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    _refuse_twice(path, names)
+    return names
+
+
+def _refuse_twice(path: Path, names: Iterable[str]) -> None:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise ConfigurationError(f"{path} names the column {twice!r} twice")
-    return names
 
 
 def _parquet(path: Path) -> _Table:
@@ -196,6 +206,8 @@ def _parquet(path: Path) -> _Table:
     except ImportError as error:
         raise ConfigurationError("Parquet files need pyarrow: pip install 'streamlabel[parquet]'") from error
     try:
+        if path.is_file():
+            _refuse_twice(path, parquet.read_schema(path).names)
         table = parquet.read_table(path)
     except FileNotFoundError as error:
         raise ConfigurationError(f"there is no file {path}") from error
@@ -207,7 +219,10 @@ def _parquet(path: Path) -> _Table:
 
 def _instead(name: str, known: Iterable[str]) -> str:
     names = list(known)
-    return did_you_mean(name, names) or f"it has {', '.join(map(repr, names)) or 'none'}"
+    # Among more nobody means one, nor reads them.
+    meant = did_you_mean(name, names[:_MOST_NAMES])
+    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    return meant or f"it has {', '.join(map(repr, names[:_MOST_NAMES])) or 'none'}{more}"
 
 
 def _score(cell: Any, place: str) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from streamlabel.gate.checks import LEAST_ROWS, check_levels, checked_scores, refuse_rows
+from streamlabel.gate.checks import LEAST_ROWS, check_levels, checked_correct, checked_scores
 from streamlabel.gate.needs import begins_badly, more_labels
 from streamlabel.gate.sequence import Certificate, Grid, Tally, certify_region, starts_of_answers
 
@@ -107,10 +107,7 @@ def certify(
         raise ValueError(f"look must be 1 or more, not {look}")
     level = level_of_look(delta, look)
     known = checked_scores(scores)
-    right = np.asarray(correct, dtype=np.float64)
-    if right.shape != known.shape:
-        raise ValueError(f"there are {len(known)} scores, but correct has shape {right.shape}")
-    refuse_rows((right != 0) & (right != 1), "correct is neither 0 nor 1:", right)
+    right = checked_correct(correct, known)
     if len(known) < LEAST_ROWS:
         raise ValueError(f"{len(known)} answers are too few to say anything: give at least {LEAST_ROWS}")
     others = checked_scores([] if unlabelled is None else unlabelled)

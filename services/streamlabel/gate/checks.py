@@ -44,6 +44,15 @@ def checked_scores(scores: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return made
 
 
+def checked_correct(correct: npt.ArrayLike, known: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """For each of the scores `known` 1 or 0; raises ValueError for another number of them, or what is neither."""
+    made = _numbers("correct", correct)
+    if made.shape != known.shape:
+        raise ValueError(f"there are {len(known)} scores, but correct has shape {made.shape}")
+    refuse_rows((made != 0) & (made != 1), "correct is neither 0 nor 1:", made)
+    return made
+
+
 def checked_probabilities(probabilities: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Probabilities [n, k] as floats that sum to 1 in each row; raises ValueError where they do not."""
     made = _numbers("probabilities", probabilities)
@@ -61,7 +70,7 @@ def checked_labels(labels: npt.ArrayLike, count: int, classes: int) -> npt.NDArr
     given = np.asarray(labels)
     if given.shape != (count,):
         raise ValueError(f"labels have shape {given.shape}, but there are {count} records")
-    if not np.issubdtype(given.dtype, np.number):
+    if not np.issubdtype(given.dtype, np.number) or np.iscomplexobj(given):
         raise ValueError(f"labels must be whole numbers from 0 to {classes - 1}, not {given.dtype}")
     with np.errstate(invalid="ignore"):
         made = given.astype(np.int64)
@@ -97,6 +106,9 @@ def refuse_rows(given: npt.ArrayLike, why: str, values: npt.NDArray[np.generic] 
 
 def _numbers(name: str, given: npt.ArrayLike) -> npt.NDArray[np.float64]:
     try:
+        # Else the imaginary part would be lost, and hardly a word said about it.
+        if np.iscomplexobj(given):
+            raise ValueError("these are complex")
         return np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be numbers: {error}") from error

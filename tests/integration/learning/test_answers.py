@@ -116,13 +116,37 @@ async def test_audits_that_were_changed_or_taken_out_are_found(postgres_database
 
 
 @pytest.mark.parametrize(
-    "after", ["", "x", "2026-03-01,1,1,r", "2026-03-01T00:00:00+00:00,1,-1,r", "2026-03-01T00:00:00+00:00,1,1,%00"]
+    "after",
+    [
+        "",
+        "x",
+        "2026-03-01,1,1,r",
+        "2026-03-01T00:00:00+00:00,1,-1,r",
+        "2026-03-01T00:00:00+00:00,1,1,%00",
+        # Moments for which UTC has no date.
+        "0001-01-01T00:00:00+23:59,1,1,r",
+        "9999-12-31T23:59:59-23:59,1,1,r",
+        "2026-03-01T00:00:00+00:00,\u0661,1,r",
+    ],
 )
 async def test_a_place_that_no_answer_gave_is_refused(postgres_database: str, after: str) -> None:
     async with gate_host(postgres_database) as host, aiohttp.ClientSession() as session:
         url = f"{host.url}/api/audits?project=mail&after={after.replace('+', '%2B')}"
         async with session.get(url) as answer:
             assert (answer.status, "that an answer gave as `next`" in await answer.text()) == (400, True)
+
+
+async def test_a_name_that_no_project_has_is_refused_and_the_ends_of_the_calendar_are_moments(
+    postgres_database: str,
+) -> None:
+    async with gate_host(postgres_database) as host, aiohttp.ClientSession() as session:
+        for name in ("course", "transitions", "books", "audits", "gates"):
+            async with session.get(f"{host.url}/api/{name}?project=%00") as answer:
+                assert (answer.status, "with a NUL in it" in await answer.text()) == (400, True)
+        for moment_ in ("0001-01-01T00:00:00%2B00:00", "9999-12-31T23:59:59%2B00:00"):
+            url = f"{host.url}/api/audits?project=mail&after={moment_},1,1,r"
+            async with session.get(url) as answer:
+                assert (answer.status, (await answer.json())["audits"]) == (200, [])
 
 
 async def test_books_tell_which_labels_are_suspect(postgres_database: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pty
@@ -10,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +212,38 @@ def test_what_is_no_table_is_refused_by_its_name_or_its_bytes(table: Path, tmp_p
     loud = tmp_path / "ANSWERS.CSV"
     loud.write_bytes(table.read_bytes())
     assert streamlabel("certify", "scores", str(loud), "--alpha", "0.1").code == 0
+
+
+def test_a_table_of_very_many_columns_is_refused_as_fast_as_it_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "wide.csv"
+    file.write_text(",".join(f"c{column}" for column in range(200_000)) + "\n")
+    message = refused("certify", "scores", str(file), "--alpha", "0.1")
+    assert "has no column 'score'; it has 'c0', 'c1'" in message
+    assert "and 199,950 more" in message
+    parquet.write_table(pa.table([[0.5], [0.6], [1]], names=["score", "score", "correct"]), tmp_path / "twice.parquet")
+    assert refused("certify", "scores", str(tmp_path / "twice.parquet"), "--alpha", "0.1").endswith(
+        "names the column 'score' twice"
+    )
+
+
+def test_arrays_that_are_none_are_refused_without_being_read(tmp_path: Path) -> None:
+    def of(name: str, header: bytes) -> str:
+        file = tmp_path / "odd.npz"
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr(f"{name}.npy", header)
+        return refused("simulate", str(file), "--alpha", "0.1")
+
+    vast = io.BytesIO()
+    np.lib.format.write_array_header_1_0(vast, {"descr": "<f8", "fortran_order": False, "shape": (10**12, 2)})
+    assert "array 'probabilities' is larger than the memory here" in of("probabilities", vast.getvalue() + bytes(100))
+    assert "array 'labels' is damaged" in of("labels", b"\x93NUMPY\x01\x00\x10\x00{'descr': xxxxxxx")
+    np.savez(tmp_path / "complex.npz", probabilities=np.full((50, 2), 0.5 + 0.1j), labels=np.zeros(50))
+    message = refused("simulate", str(tmp_path / "complex.npz"), "--alpha", "0.1")
+    assert "probabilities must be numbers: these are complex" in message
+    np.savez(tmp_path / "complex.npz", probabilities=np.full((50, 2), 0.5), labels=np.zeros(50, dtype=complex))
+    assert "labels must be whole numbers from 0 to 1, not complex128" in refused(
+        "simulate", str(tmp_path / "complex.npz"), "--alpha", "0.1"
+    )
 
 
 @pytest.mark.parametrize(

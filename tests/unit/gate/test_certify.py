@@ -228,6 +228,8 @@ def test_where_looks_are_counted_what_is_missing_is_for_the_next_one() -> None:
             r"row 28, counted from 0: correct is neither 0 nor 1: 2.0 \(and 1 more row\)",
         ),
         ([0.5] * 30, [1] * 30, {"alpha": 0.1, "look": 0}, "look must be 1 or more, not 0"),
+        ([0.5] * 30, [1j] * 30, {"alpha": 0.1}, "correct must be numbers: these are complex"),
+        ([0.5 + 1j] * 30, [1] * 30, {"alpha": 0.1}, "scores must be numbers: these are complex"),
         ([0.5] * 30, [1] * 29, {"alpha": 0.1}, "there are 30 scores, but correct has shape"),
         ([0.5] * 5, [1] * 5, {"alpha": 0.1}, "5 answers are too few"),
         ([[0.5]] * 30, [1] * 30, {"alpha": 0.1}, "one column"),

@@ -151,14 +151,21 @@ def _project(request: web.Request) -> str:
     project = request.query.get("project", "")
     if not project:
         raise ValueError("say which project: ?project=NAME")
+    if "\0" in project:
+        # The database knows no such text.
+        raise ValueError("no project has a name with a NUL in it")
     return project
 
 
 def _number(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+    if not _is_whole(text):
         raise ValueError(f"{name} must be a whole number, not {text[:40]!r}")
     return int(text)
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 18
 
 
 def _told_place(audit: dict[str, Any]) -> str:
@@ -170,15 +177,13 @@ def _audit_place(text: str) -> AuditPlace:
     try:
         decided_at, book, gate, record_id = text.split(",", 3)
         moment = datetime.fromisoformat(decided_at)
-        if (
-            moment.tzinfo is None
-            or not (book.isdecimal() and gate.isdecimal() and max(len(book), len(gate)) <= 18)
-            or "\0" in record_id
-        ):
+        if moment.tzinfo is None or not (_is_whole(book) and _is_whole(gate)) or "\0" in record_id:
             raise ValueError
-    except ValueError:
+        # At the ends of the calendar there are moments that UTC has no date for.
+        decided = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ValueError(f"after must be a place that an answer gave as `next`, not {text[:80]!r}") from None
-    return moment, int(book), int(gate), record_id
+    return decided, int(book), int(gate), record_id
 
 
 def _moment(request: web.Request, name: str, default: int) -> datetime:
