@@ -12,11 +12,12 @@ from typing import Any
 import grpc
 
 from streamlabel.v1 import project_pb2, review_pb2, review_service_pb2
-from streamlabel.v1.review_service_pb2 import AnnotationStatus
+from streamlabel.v1.review_service_pb2 import AnnotationStatus, LostReason
 
 ACCEPTED = AnnotationStatus.ANNOTATION_STATUS_ACCEPTED
 DUPLICATE = AnnotationStatus.ANNOTATION_STATUS_DUPLICATE
 SUPERSEDED = AnnotationStatus.ANNOTATION_STATUS_SUPERSEDED
+TAKEN = LostReason.LOST_REASON_TAKEN
 REJECTED = AnnotationStatus.ANNOTATION_STATUS_REJECTED
 
 
@@ -32,10 +33,11 @@ class Sheet:
     answer: review_pb2.Annotation | None = None
     answered_by: str = ""
     earlier: list[str] = field(default_factory=list)
+    withdrawn: bool = False
 
     @property
     def is_free(self) -> bool:
-        return self.answer is None and (not self.token or self.until_s <= time.time())
+        return self.answer is None and not self.withdrawn and (not self.token or self.until_s <= time.time())
 
 
 @dataclass
@@ -68,6 +70,10 @@ class PaperDesk:
         sheet = self.sheets[task_id]
         self._hand_to(sheet, "somebody else")
         await self._tell()
+
+    def withdraw(self, task_id: str) -> None:
+        """No answer is wanted any more."""
+        self.sheets[task_id].withdrawn = True
 
     def answers(self) -> dict[str, str]:
         """Task id → class name, for the tasks that were answered."""
@@ -102,8 +108,10 @@ class PaperDesk:
         answer = review_service_pb2.ExtendLeasesResponse()
         for token in request.lease_tokens:
             sheet = self._find(token)
-            if sheet is None or sheet.is_free or sheet.answer is not None:
+            if sheet is None or sheet.is_free or sheet.answer is not None or sheet.withdrawn:
                 answer.lost_lease_tokens.append(token)
+                withdrawn = sheet is not None and sheet.withdrawn
+                answer.lost.add(lease_token=token, reason=LostReason.LOST_REASON_WITHDRAWN if withdrawn else TAKEN)
                 continue
             sheet.until_s = time.time() + self.lease_s
             self.extended += 1

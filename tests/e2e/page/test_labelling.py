@@ -9,6 +9,7 @@ import sys
 import pytest
 from playwright.async_api import expect
 
+from streamlabel.v1 import review_history_pb2
 from streamlabel.v1.review_service_pb2 import LeaseTasksRequest, ReleaseLeasesRequest
 from support.page_host import PageHost
 from support.page_samples import digit_tasks
@@ -131,7 +132,8 @@ async def test_skip_gives_the_task_to_others_and_shows_the_next(visit: Visit, de
     await ada.sees("d-0001")
     await ada.press("ArrowRight")
     await ada.sees("d-0002")
-    await eventually(lambda: desk.released == 2)
+    await eventually(lambda: len(desk.skips) == 2)
+    assert {review_history_pb2.SkipReason.Name(skip.reason) for skip in desk.skips} == {"SKIP_REASON_CANNOT_TELL"}
     assert sorted(desk.held_by("ada")) == [f"digits/d-{number:04d}" for number in (2, 3, 4, 5)]
     assert desk.answers() == {}
 

@@ -41,7 +41,13 @@ def digit_task(number: int) -> ReviewTask:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def queue(postgres_database: str) -> AsyncIterator[ReviewQueue]:
-    async with review_queue(postgres_database, lease_s=6.0, projects=[digits()]) as queue:
+    async with review_queue(
+        # Alone at the desk, one gets back at once what one has skipped.
+        postgres_database,
+        lease_s=6.0,
+        projects=[digits()],
+        rest_s=0.0,
+    ) as queue:
         yield queue
 
 

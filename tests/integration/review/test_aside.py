@@ -86,6 +86,25 @@ async def test_a_skipped_task_goes_to_somebody_else_at_once_and_not_back(postgre
         assert (label.key, label.annotators, label.decision.purpose) == (R1, ("cat",), Purpose.CALIBRATE)
 
 
+async def test_a_skipped_task_comes_before_others_of_its_purpose_and_not_before_calibration(
+    postgres_database: str,
+) -> None:
+    async with review_queue(postgres_database) as queue:
+        await queue.feed(*(task(f"r{number}", priority=1 - number / 10) for number in range(3)))
+        [first] = await queue.desk.lease("ann")
+        assert not await skip(queue, "ann", first)
+        blind = [task(f"c{number}", purpose=Purpose.CALIBRATE, blind=True) for number in range(2)]
+        await queue.feed(*blind, task("vote", needed_votes=2, priority=0.0))
+        held = {each.task.key.record_id: each for each in await queue.desk.lease("cat", max_tasks=10)}
+        await queue.desk.release("cat", [each.lease.lease_token for name, each in held.items() if name != "vote"])
+        assert await answer(queue, "cat", held["vote"]) is AnnotationStatus.ACCEPTED
+        given = []
+        for _ in range(6):
+            await asyncio.sleep(0.25)  # They are looked for now and then while ready ones suffice.
+            given += [each.task.key.record_id for each in await queue.desk.lease("bob", project="mail")]
+        assert given == ["vote", "c0", "c1", "r0", "r1", "r2"]
+
+
 async def test_alone_one_gets_back_what_one_skipped_when_nothing_else_waits(postgres_database: str) -> None:
     """Pain 2: "no more tasks" is never said for long while there are some that this person may answer."""
     async with review_queue(postgres_database, rest_s=0.3, aside=AsideLimits(attempts=3)) as queue:

@@ -95,6 +95,9 @@ test("a class's key wins over ours, and ours has another", () => {
   assert.deepEqual(meaning(press("s"), classes, { singleKeys: true }), { action: "answer", className: "spam" });
   assert.deepEqual(meaning(press("ArrowRight"), classes, { singleKeys: true }), { action: "skip" });
   assert.deepEqual(legend(classes, false).find(({ label }) => label.startsWith("Skip")).shown, ["→"]);
+  assert.deepEqual(meaning(press("F2"), [{ name: "rot", key: "r" }], { singleKeys: false }), { action: "reason" });
+  assert.deepEqual(meaning(press("e"), classes, { singleKeys: true }), { action: "escalate" });
+  assert.deepEqual(meaning(press("F4"), classes, { singleKeys: false }), { action: "escalate" });
 });
 
 test("caps lock does not change what a key means, unless both cases are classes", () => {

@@ -30,7 +30,9 @@ def test_they_come_in_order_and_what_is_none_is_left_out(package: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [("0002_b",), ("0001_a", "0001_b")])
-def test_a_first_number_that_is_missing_or_one_that_is_there_twice_is_a_defect(package: Path, names: tuple[str, ...]) -> None:
+def test_a_first_number_that_is_missing_or_one_that_is_there_twice_is_a_defect(
+    package: Path, names: tuple[str, ...]
+) -> None:
     for name in names:
         (package / f"{name}.sql").write_text("SELECT 1")
     with pytest.raises(ValueError, match="not numbered"):

@@ -57,6 +57,13 @@ _CLAIM_ANYWHERE = _CLAIM.format(which="ticket > 0 AND project = ANY ($1::text[])
 # skipped oneself is taken only where nobody else has taken it for so long ({rested}).
 _OPEN_TO = """state = {state} AND project = ANY ($1::text[]) AND array_position(voters, {annotator}) IS NULL
         AND (array_position(skipped_by, {annotator}) IS NULL OR skipped_at < clock_timestamp() - {rested}::interval)"""
+# Votes go before all; what was merely skipped goes before ready tasks of its purpose, and behind those of a more urgent one.
+_IN_TURN = """ AND (votes > 0 OR purpose_rank <= coalesce((
+        SELECT min(best) FROM unnest($1::text[]) AS wanted (name) CROSS JOIN LATERAL (
+            SELECT purpose_rank AS best FROM task WHERE state = 0 AND project = wanted.name
+            ORDER BY purpose_rank, priority DESC, ticket LIMIT 1
+        ) AS ready
+    ), 32767))"""
 _OPEN = """
 SELECT annotator FROM unnest($2::text[]) AS asked (annotator)
 CROSS JOIN LATERAL (SELECT FROM task WHERE {open_to} LIMIT 1) AS found
@@ -79,10 +86,12 @@ WITH picked AS MATERIALIZED (
 SELECT ticket, fencing_token, lease_until, message, voted_classes {message}
 ORDER BY purpose_rank, priority DESC, ticket
 """
-_MAY_VOTE = _OPEN.format(open_to=_OPEN_TO.format(state=3, annotator="asked.annotator", rested="$3"))
+_MAY_VOTE = _OPEN.format(open_to=_OPEN_TO.format(state=3, annotator="asked.annotator", rested="$3") + _IN_TURN)
 _CLAIM_BEGUN, _CLAIM_ESCALATED = (
-    _CLAIM_OPEN.format(open_to=_OPEN_TO.format(state=state, annotator="$2", rested="$5"), message=MESSAGE_OF_LEASED)
-    for state in (3, 4)
+    _CLAIM_OPEN.format(
+        open_to=_OPEN_TO.format(state=state, annotator="$2", rested="$5") + in_turn, message=MESSAGE_OF_LEASED
+    )
+    for state, in_turn in ((3, _IN_TURN), (4, ""))
 )
 
 # Rows are locked in the order of their tickets wherever several are: nobody waits in a circle.

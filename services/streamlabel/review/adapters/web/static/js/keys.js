@@ -3,7 +3,9 @@
 const OURS = [
   { action: "accept", keys: ["Enter", " "], shown: ["Enter", "Space"], label: "Accept the suggestion" },
   { action: "undo", keys: ["u", "Backspace"], shown: ["U", "⌫", "Ctrl Z"], label: "Take the last answer back" },
-  { action: "skip", keys: ["s", "ArrowRight"], shown: ["S", "→"], label: "Skip: somebody else may answer" },
+  { action: "skip", keys: ["s", "ArrowRight"], shown: ["S", "→"], label: "Skip, as you cannot tell: somebody else may answer" },
+  { action: "reason", keys: ["r", "F2"], shown: ["R", "F2"], label: "Skip for a reason" },
+  { action: "escalate", keys: ["e", "F4"], shown: ["E", "F4"], label: "Set aside for somebody who decides" },
   { action: "filter", keys: ["/"], shown: ["/"], label: "Find a class by typing" },
   { action: "help", keys: ["?", "F1"], shown: ["?", "F1"], label: "Show the keys" },
 ];

@@ -32,8 +32,9 @@ class Item {
     this.lease.token = lease.leaseToken;
     this.lastsMs = lease.lastsMs || DEFAULT_LEASE_MS;
     this.renewedAt = performance.now();
-    // When the service said that the lease is gone; 0 while it holds.
+    // When the service said that the lease is gone; 0 while it holds. And why.
     this.lostAt = 0;
+    this.lostFor = "";
   }
 
   // Time for a heartbeat: two more may be lost before the lease is.
@@ -42,6 +43,9 @@ class Item {
   }
 }
 
+// With these a task never comes again to whoever held it: it has its label, or nobody wants an answer any more.
+const FOR_GOOD = new Set(["LOST_REASON_ANSWERED", "LOST_REASON_WITHDRAWN"]);
+
 // Fires `change` when the items or `trouble` or `isDry` change, and `lost` (detail: the item) when the task on the table
 // could not be kept.
 export class Hand extends EventTarget {
@@ -49,6 +53,7 @@ export class Hand extends EventTarget {
   #who;
   #prepare;
   #reclaim;
+  #passOn;
   #ahead;
   #life = new AbortController();
   #wanted = null;
@@ -63,14 +68,16 @@ export class Hand extends EventTarget {
   isDry = false;
   trouble = null;
 
-  // `reclaim(taskId, token, askedAt)` is asked about each task that comes: true where it has its answer already.
-  constructor(call, { annotator, project, ahead, prepare, reclaim = () => false }) {
+  // `reclaim(taskId, token, askedAt)` is asked about each task that comes: true where it has its answer already. `passOn(item, how)`
+  // tells the service that an item is left to others.
+  constructor(call, { annotator, project, ahead, prepare, reclaim = () => false, passOn = (item) => this.#giveBack([item]) }) {
     super();
     this.#call = call;
     this.#who = { annotator, project };
     this.#ahead = ahead;
     this.#prepare = prepare;
     this.#reclaim = reclaim;
+    this.#passOn = passOn;
   }
 
   get current() {
@@ -122,15 +129,23 @@ export class Hand extends EventTarget {
     this.#changed();
   }
 
-  // The task on the table goes back, unanswered.
-  skip() {
+  // The task on the table goes to somebody else, unanswered; `how` is told to `passOn`.
+  skip(how) {
     const item = this.items.shift();
     if (!item) return;
     // Skipped once more it goes to the end.
     this.#skipped.delete(item.id);
     this.#skipped.add(item.id);
     if (this.#skipped.size > MOST_SKIPPED) this.#skipped.delete(this.#skipped.values().next().value);
-    this.#giveBack([item]);
+    this.#passOn(item, how);
+    this.#hasOneLess();
+  }
+
+  // The task on the table is set aside for those who ask for such tasks.
+  setAside(how) {
+    const item = this.items.shift();
+    if (!item) return;
+    this.#passOn(item, how);
     this.#hasOneLess();
   }
 
@@ -227,6 +242,10 @@ export class Hand extends EventTarget {
     const item = this.current;
     if (!item?.lostAt || item.lostAt > askedAt) return;
     this.items.shift();
+    this.#tellLost(item);
+  }
+
+  #tellLost(item) {
     this.dispatchEvent(new CustomEvent("lost", { detail: item }));
   }
 
@@ -270,14 +289,21 @@ export class Hand extends EventTarget {
   async #extend(held, signal) {
     const byToken = new Map(held.map((item) => [item.lease.token, item]));
     const message = { annotator: this.#who.annotator, leaseTokens: [...byToken.keys()] };
-    const { leases = [], lostLeaseTokens = [] } = await this.#call("ExtendLeases", message, { signal });
+    const { leases = [], lostLeaseTokens = [], lost = [] } = await this.#call("ExtendLeases", message, { signal });
     for (const lease of leases) byToken.get(lease.leaseToken)?.renew(lease);
+    const reasons = new Map(lost.map(({ leaseToken, reason }) => [leaseToken, reason]));
     for (const token of lostLeaseTokens) {
       const item = byToken.get(token);
-      if (item && item.lease.token === token) item.lostAt = performance.now();
+      if (!item || item.lease.token !== token) continue;
+      item.lostAt = performance.now();
+      item.lostFor = reasons.get(token) ?? "";
     }
-    // The one on the table stays there for the moment: perhaps it is free, and comes anew with the next call.
-    for (const item of this.items.filter(({ lostAt }) => lostAt)) if (item !== this.current) this.remove(item);
+    // The one on the table stays there for the moment where it is perhaps free, and comes anew with the next call.
+    const { current } = this;
+    for (const item of this.items.filter(({ lostAt }) => lostAt)) {
+      if (item !== current || FOR_GOOD.has(item.lostFor)) this.remove(item);
+    }
+    if (current && FOR_GOOD.has(current.lostFor)) this.#tellLost(current);
     if (lostLeaseTokens.length > 0) this.#wake();
   }
 

@@ -34,6 +34,11 @@ export class Outbox extends EventTarget {
     return this.#steps.length;
   }
 
+  // Of these, how many are answers.
+  get unsentAnswers() {
+    return this.#steps.filter((step) => step.kind !== "pass").length;
+  }
+
   // Takes an answer to the task under `lease`; has the lease no token (an undo before it is fetching one), it waits for that.
   // Returns a step whose `done` resolves to { status, detail }.
   submit(annotator, answer, taskId, lease) {
@@ -58,6 +63,14 @@ export class Outbox extends EventTarget {
   // Takes an answer back that has left; `lease` gets the new token, `done` resolves to the leased task or rejects.
   takeBack(annotator, annotationId, lease) {
     const step = settling({ kind: "undo", annotator, annotationId, lease, sent: false });
+    this.#add(step);
+    return step;
+  }
+
+  // Ends a lease without an answer: `method` is SkipTask or EscalateTask, `how` the rest of its message. `done` resolves also where
+  // the lease was gone already: then the task is somebody else's anyway.
+  passOn(annotator, method, lease, how) {
+    const step = settling({ kind: "pass", annotator, method, lease, how, sent: false });
     this.#add(step);
     return step;
   }
@@ -91,6 +104,7 @@ export class Outbox extends EventTarget {
   // The page goes: one last attempt that outlives it. What it does not deliver is in the browser's memory.
   flushOnLeave() {
     for (const step of this.#steps) {
+      if (step.kind === "pass" && step.lease.token) this.#call(step.method, passing(step), { keepalive: true }).catch(() => {});
       if (step.kind !== "submit" || !step.token) continue;
       const message = { annotator: step.annotator, annotations: [wire(step)] };
       this.#call("SubmitAnnotations", message, { keepalive: true }).catch(() => {});
@@ -118,7 +132,10 @@ export class Outbox extends EventTarget {
     await Promise.resolve();
     while (this.#steps.length > 0) {
       try {
-        await (this.#steps[0].kind === "undo" ? this.#sendUndo(this.#steps[0]) : this.#sendAnswers());
+        const [first] = this.#steps;
+        if (first.kind === "undo") await this.#sendUndo(first);
+        else if (first.kind === "pass") await this.#sendPass(first);
+        else await this.#sendAnswers();
       } catch (error) {
         await this.#rest(error);
       }
@@ -155,6 +172,17 @@ export class Outbox extends EventTarget {
     }
   }
 
+  async #sendPass(step) {
+    step.sent = true;
+    let answer = {};
+    try {
+      if (step.lease.token) answer = await this.#call(step.method, passing(step));
+    } catch (error) {
+      if (error.isPassing) throw error;
+    }
+    this.#settle(step, () => step.resolve(answer));
+  }
+
   async #sendAnswers() {
     const batch = this.#batch();
     if (batch.length === 0) return;
@@ -177,7 +205,7 @@ export class Outbox extends EventTarget {
       const verdict = verdicts.get(step.answer.annotationId);
       const status = verdict?.status ?? Status.ACCEPTED;
       if (status === Status.ACCEPTED || status === Status.DUPLICATE) this.#remember(step.taskId);
-      this.#settle(step, () => step.resolve({ status, detail: verdict?.detail ?? "" }));
+      this.#settle(step, () => step.resolve({ status, detail: verdict?.detail ?? "", wonAt: verdict?.winningAnnotation?.answeredAt }));
     }
   }
 
@@ -217,6 +245,10 @@ export class Outbox extends EventTarget {
 function keep(step) {
   const { annotator, taskId, undoes } = step;
   memory.keepUnsent({ annotation: wire(step), annotator, taskId, ...(step.token ? {} : { undoes }) });
+}
+
+function passing({ annotator, lease, how }) {
+  return { annotator, leaseToken: lease.token, ...how };
 }
 
 function wire(step) {

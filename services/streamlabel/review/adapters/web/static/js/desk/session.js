@@ -10,6 +10,14 @@ const AHEAD = 3;
 const LONGEST_HISTORY = 10;
 // Nobody has seen and judged a picture in less: a second key so soon is a bounce of the first.
 const LEAST_LOOK_MS = 100;
+const FAILED_FOR_MS = 2_000;
+
+export const SkipReason = Object.freeze({
+  CANNOT_TELL: "SKIP_REASON_CANNOT_TELL",
+  BROKEN_RECORD: "SKIP_REASON_BROKEN_RECORD",
+  NOT_MY_FIELD: "SKIP_REASON_NOT_MY_FIELD",
+  OTHER: "SKIP_REASON_OTHER",
+});
 
 export const State = Object.freeze({ LOADING: "loading", TASK: "task", EMPTY: "empty", AWAY: "away", TROUBLE: "trouble" });
 
@@ -102,9 +110,17 @@ export class Session extends EventTarget {
     return true;
   }
 
-  skip() {
+  // The task on the table goes to somebody else.
+  skip(reason = SkipReason.CANNOT_TELL, note = "") {
     if (this.state !== State.TASK || !this.current.shownAt) return false;
-    this.#hand.skip();
+    this.#hand.skip({ method: "SkipTask", message: { reason, note } });
+    return true;
+  }
+
+  // The task on the table goes to those who ask for such tasks.
+  escalate(note = "") {
+    if (this.state !== State.TASK || !this.current.shownAt) return false;
+    this.#hand.setAside({ method: "EscalateTask", message: { note } });
     return true;
   }
 
@@ -171,9 +187,10 @@ export class Session extends EventTarget {
       ahead: AHEAD,
       prepare: this.#prepare,
       reclaim: (taskId, token, askedAt) => this.outbox.reclaim(taskId, token, askedAt),
+      passOn: (item, { method, message }) => this.outbox.passOn(this.#annotator, method, item.lease, message),
     });
     this.#hand.addEventListener("change", this.#changed);
-    this.#hand.addEventListener("lost", () => this.#notice("lost"));
+    this.#hand.addEventListener("lost", ({ detail }) => this.#notice("lost", { reason: detail.lostFor }));
     this.#hand.start();
     this.#changed();
   }
@@ -195,15 +212,17 @@ export class Session extends EventTarget {
     }
   };
 
-  #settled(past, { status, detail }) {
+  #settled(past, { status, detail, wonAt }) {
     past.status = status;
     if (status === Status.REJECTED || status === Status.SUPERSEDED) {
       // Not an answer that could be taken back.
       const place = this.history.indexOf(past);
       if (place >= 0) this.history.splice(place, 1);
       this.#remember();
+      // It is seen for a moment that it failed, then it is gone.
+      setTimeout(this.#changed, FAILED_FOR_MS);
       if (!past.undone && status === Status.REJECTED) this.pace.count(-1);
-      this.#notice(status === Status.REJECTED ? "rejected" : "superseded", { past, detail });
+      this.#notice(status === Status.REJECTED ? "rejected" : "superseded", { past, detail, wonAt });
     }
     this.#progress();
   }

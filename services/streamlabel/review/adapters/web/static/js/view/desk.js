@@ -10,6 +10,7 @@ import { ClassList } from "./class_list.js";
 import { h, icon, key, number, percent } from "./dom.js";
 import { openHelp } from "./help.js";
 import { afterPaint, measure } from "./paint.js";
+import { openReasons, openSetAside } from "./pass_on.js";
 import * as screens from "./screens.js";
 import { fillFacts } from "./facts.js";
 import { Trail } from "./trail.js";
@@ -73,7 +74,10 @@ export class DeskView {
       icon("undo"), h("span", {}, "Undo"));
     this.skipButton = h("button", { class: "button tool", type: "button", onclick: (event) => this.#skip(event), "aria-keyshortcuts": "ArrowRight" },
       h("span", {}, "Skip"), icon("skip"));
-    this.toolbar = h("div", { class: "toolbar", role: "group", "aria-label": "Last answers" }, this.undoButton, this.trail.node, this.skipButton);
+    this.reasonButton = h("button", { class: "button tool tool-more", type: "button", "aria-label": "Reasons not to answer", "aria-haspopup": "dialog",
+      "aria-keyshortcuts": "F2", onclick: () => this.#askReason() }, icon("chevron"));
+    this.toolbar = h("div", { class: "toolbar", role: "group", "aria-label": "Last answers" },
+      this.undoButton, this.trail.node, h("div", { class: "tools" }, this.skipButton, this.reasonButton));
     this.connection = h("div", { class: "connection", hidden: true, role: "status" });
     const instructions = this.#project.instructions
       ? h("p", { class: "instructions", dir: "auto" }, words(this.#project.instructions))
@@ -165,7 +169,7 @@ export class DeskView {
       this.connection.replaceChildren();
       return;
     }
-    const unsent = outbox.unsent;
+    const unsent = outbox.unsentAnswers;
     const message = h("span", {}, screens.shortly(reason));
     if (unsent > 0) {
       message.append(unsent === 1 ? " 1 answer is kept here" : ` ${number(unsent)} answers are kept here`,
@@ -204,6 +208,8 @@ export class DeskView {
       accept: () => this.#accept(event),
       undo: () => this.#undo(event),
       skip: () => this.#skip(event),
+      reason: () => this.#askReason(),
+      escalate: () => this.#isOnTable() && openSetAside(({ note }) => this.#setAside(note)),
       filter: () => this.#isList && this.#answers.focus(),
       help: () => this.openHelp(),
     };
@@ -246,6 +252,24 @@ export class DeskView {
     this.#spoken = "Skipped. ";
     if (!this.#session.skip()) this.#lastKeyAt = 0;
     this.#leaveButton(event);
+  }
+
+  #isOnTable() {
+    return this.#session.state === State.TASK && Boolean(this.#session.current.shownAt);
+  }
+
+  #askReason() {
+    if (!this.#isOnTable()) return;
+    openReasons(({ reason, note }) => {
+      if (!reason) return this.#setAside(note);
+      this.#spoken = "Skipped. ";
+      this.#session.skip(reason, note);
+    });
+  }
+
+  #setAside(note) {
+    this.#spoken = "Set aside. ";
+    if (this.#session.escalate(note)) this.notices.show({ kind: "escalated" });
   }
 
   // After a click the button must not keep the focus: Enter would press it again instead of accepting the suggestion.
