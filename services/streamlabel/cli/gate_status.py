@@ -90,6 +90,8 @@ def rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("bound", f"{point['bound']:.2%}" if point["count"] else "–"),
         ("evidence", f"n {point['count']:,}, k {point['errors']:,} of {point['evidence']:,} answers in the window"),
         ("lane rate", f"{point['lane_rate']:.1%}"),
+        # Of a point that an older release wrote nobody knows.
+        *([("neighbours", _neighbours(point["neighbours"]))] if "neighbours" in point else []),
         ("coverage", f"{point['coverage']:.1%}"),
         ("to go", needed(point)),
         ("unanswered", f"{point['unanswered']:,} calibration records wait for people"),
@@ -97,6 +99,12 @@ def rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("confirmed until", told(from_ms(point["confirmed_until_ms"])) if point["confirmed_until_ms"] else "–"),
         ("as of", told(from_ms(point["at_ms"]))),
     ]
+
+
+def _neighbours(count: int) -> str:
+    if count:
+        return f"the score compares each record with {count:,} that people answered, by their embeddings"
+    return "none: nothing is fitted yet, or the model gives no embeddings, or some too long to be used"
 
 
 def needed(point: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from streamlabel.errors import ConfigurationError
 from streamlabel.gate import Run, Simulation
 from streamlabel.gate import simulate as simulate_stream
 from streamlabel.gate.checks import check_levels, check_place, check_rate
+from streamlabel.gate.embeddings import MAX_EMBEDDING, used_length
 from streamlabel.gate.simulate import LEAST_LANE_RATE
 
 EXIT_INTERRUPTED = 130
@@ -73,6 +74,11 @@ def simulate(
     given = read_stream(file)
     with said_of_options():
         check_place("change_at", change_at, given.labels.size)
+    width = given.embeddings.shape[1] if given.embeddings is not None and given.embeddings.ndim == 2 else 0
+    if width and not used_length(width):
+        typer.echo(
+            f"streamlabel: embeddings of {width:,} numbers are not used; {MAX_EMBEDDING:,} are the most", err=True
+        )
     progress = RunProgress(runs)
     try:
         with progress:

@@ -246,6 +246,14 @@ def test_arrays_that_are_none_are_refused_without_being_read(tmp_path: Path) -> 
     )
 
 
+def test_embeddings_too_long_to_be_used_are_told_as_such(tmp_path: Path) -> None:
+    wide = np.ones((50, 5000), dtype=np.float32)
+    np.savez(tmp_path / "wide.npz", probabilities=np.full((50, 2), 0.5), labels=np.zeros(50), embeddings=wide)
+    done = streamlabel("simulate", str(tmp_path / "wide.npz"), "--alpha", "0.1")
+    assert done.code == 0
+    assert "embeddings of 5,000 numbers are not used; 4,096 are the most" in done.err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -57,6 +57,10 @@ def test_a_gate_is_told_in_the_words_of_an_operator() -> None:
     assert (said["threshold"], said["bound"]) == ("0.75", "4.10%")
     assert said["evidence"] == "n 300, k 4 of 500 answers in the window"
     assert said["to go"] == "nothing: certified"
+    assert "neighbours" not in said
+    told = [dict(rows(standing(neighbours=count)))["neighbours"] for count in (1000, 0)]
+    assert told[0] == "the score compares each record with 1,000 that people answered, by their embeddings"
+    assert told[1].startswith("none: ")
     assert said["alarm"] == "evidence of 1.2 to 1 for errors above alpha; 200 revokes"
     assert said["confirmed until"] == "2026-03-01T11:59:59Z"
 

@@ -13,11 +13,14 @@ from streamlabel.core.project import CertifiedPolicy, Project
 from streamlabel.errors import TransientError
 from streamlabel.learning.handler import Book
 from streamlabel.learning.ports import BrokenBookError, News, Page
+from streamlabel.learning.rules.book import BookLimits
 from streamlabel.learning.rules.book_storage import dump_book
 from streamlabel.learning.rules.events import Event
+from streamlabel.learning.rules.points import point_of
 from streamlabel.learning.rules.subject import Subject
+from support.gate_stream import GateStream
 from support.gates import a_prediction
-from support.learning_house import NOW_MS, House, learner
+from support.learning_house import NOW_MS, House, learner, subject_of_mail
 from support.nouns import text_project
 
 POLICY = CertifiedPolicy(alpha=0.05, delta=0.05)
@@ -188,3 +191,11 @@ async def test_embeddings_too_long_to_be_used_are_those_of_a_model_without_any()
     assert event.predictions.embeddings is None  # type: ignore[union-attr]
     assert page.gate is not None
     assert page.gate.gate.embedding_length == 0
+
+
+@pytest.mark.parametrize("embeddings", [True, False])
+def test_a_gate_tells_whether_its_score_compares_with_neighbours(embeddings: bool) -> None:
+    book = Book(subject_of_mail(), BookLimits())
+    GateStream(book, embeddings=embeddings).live(600)
+    assert book.keeper.fits
+    assert (point_of(book, NOW_MS).neighbours > 100) == embeddings

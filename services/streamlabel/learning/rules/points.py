@@ -13,7 +13,8 @@ class Point:
     """`coverage` is the share of the latest records that would pass, `bound` the certified error rate (1: none), both in 0-1.
 
     `answers_needed` estimates how many more calibration answers it takes until the gate is open: 0 where it is, None
-    where no number is likely to do. `unanswered` calibration records wait for people; `evidence` are in the window.
+    where no number is likely to do. `unanswered` calibration records wait for people; `evidence` are in the window. The score
+    compares with `neighbours` answered records: with none where the model gives no embeddings, or longer ones than are used.
     """
 
     at_ms: int
@@ -37,6 +38,7 @@ class Point:
     wrong_certificates_at_most: float
     confirmed_until_ms: int
     looked_at_ms: int
+    neighbours: int = 0
 
 
 def point_of(book: Book, at_ms: int) -> Point:
@@ -65,4 +67,5 @@ def point_of(book: Book, at_ms: int) -> Point:
         wrong_certificates_at_most=ledger.wrong_at_most(policy.delta, policy.look_share),
         confirmed_until_ms=book.confirmed_until_ms,
         looked_at_ms=book.looked_at_ms,
+        neighbours=0 if standing.scorer.neighbours is None else len(standing.scorer.neighbours.points),
     )
