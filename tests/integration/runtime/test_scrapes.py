@@ -38,6 +38,12 @@ QUIET = {
     "streamlabel_inference_failures_total",
     "streamlabel_records_duplicate_total",
     "streamlabel_leases_expired_total",
+    # Nobody skips a task or sets one aside, and no topic loses what was not read.
+    "streamlabel_tasks_skipped_total",
+    "streamlabel_tasks_escalated_total",
+    "streamlabel_input_losses_total",
+    # No book has gone wrong.
+    "streamlabel_gate_fault",
     # Nobody is asked who comes.
     "streamlabel_calls_denied_total",
 }
