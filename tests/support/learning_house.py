@@ -27,7 +27,7 @@ class House:
         self.ended: dict[tuple[str, str, int], list[Vouched]] = {}
         self.numbers: dict[str, int] = {}
         self.pages: list[Page] = []
-        self.seen_until_ms = NOW_MS
+        self.seen_until_ms = self.hour_ms = NOW_MS
         self.shelf: Shelf | None = None
         self.faults: dict[str, str] = {}
 
@@ -47,7 +47,7 @@ class House:
         self.pages += pages
 
     def now_ms(self) -> int:
-        return NOW_MS
+        return self.hour_ms
 
     def horizon_ms(self) -> int:
         return self.seen_until_ms

@@ -32,6 +32,7 @@ from streamlabel.wire.flow import LABELS
 
 # Records wait for answers for a day, unless an operator sets it otherwise: what came again meanwhile has one audit, of the first time.
 _AROUND = timedelta(days=1)
+_CLOCKS = timedelta(minutes=2)
 # By so many gates routing may be behind learning.
 _ROUTING_BEHIND = 20
 _TIME = "2026-03-01, or 2026-03-01T12:30:00Z; UTC unless it says otherwise."
@@ -134,6 +135,11 @@ async def _books(learning: LearningRecords, project: str, end: datetime, now: da
         # Says also whether there is such a project.
         point = (await learning.project(project))["point"] or {}
         confirmed = still[-1].confirmed_until if still else None
+        if confirmed is not None and confirmed > now + _CLOCKS:
+            raise ConfigurationError(
+                f"learning says that the audit of {project} is complete up to {told(confirmed)}, which lies in the future: its clock "
+                "is ahead, and nobody knows how far the audit has come; put the clock right"
+            )
         if confirmed is None or end > confirmed:
             raise incomplete(project, end, now, confirmed, point.get("unanswered", 0))
     elif end > now:

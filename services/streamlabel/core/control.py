@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
+
+# Of gates that do not say how long they live.
+_LONGEST_LIFE_S = 86_400.0
+# Clocks of learning and routing may differ by so much.
+_CLOCKS = timedelta(minutes=2)
 
 
 class GateState(Enum):
@@ -53,7 +58,7 @@ class Gate:
     complete up to `confirmed_until`, about gates from number `first_gate` on (0: nobody knows about which). `earlier` is what evidence
     of before had confirmed for this model version, in order; `suspects` are all such stretches of it, in order too. It speaks of no
     prediction whose embedding has another length than `embedding_length` (None: nobody knows yet), and of the model only as `binding`,
-    the digest of `core/binding.py`, says that it is bound ("": nobody knows).
+    the digest of `core/binding.py`, says that it is bound ("": nobody knows). It lives for `lifetime_s` at a time (0: nobody knows).
     """
 
     gate_id: str
@@ -83,6 +88,7 @@ class Gate:
     earlier: tuple[Confirmed, ...] = ()
     embedding_length: int | None = None
     binding: str = ""
+    lifetime_s: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("alpha", "delta"):
@@ -100,6 +106,14 @@ class Gate:
     def least_score(self) -> float:
         """The smallest score that passes; infinite where none does."""
         return max(self.threshold, self.guard_threshold) if self.state is GateState.CERTIFIED else math.inf
+
+    def is_alive(self, now: datetime) -> bool:
+        """Whether it has not expired, and expires no later than a gate that is renewed right now: else the clock that dated it was
+        ahead, and nobody knows how old it is."""
+        if self.expires_at is None:
+            return True
+        lives = timedelta(seconds=self.lifetime_s or _LONGEST_LIFE_S)
+        return now < self.expires_at <= now + lives + _CLOCKS
 
     def rests_on_the_same(self, gate_id: str) -> bool:
         """Whether the gate of that name, of the same project and model version, rests on the evidence that this one rests on."""

@@ -74,7 +74,7 @@ def _counts(gate: Gate, project: Project, now: datetime) -> bool:
         and gate.alpha <= policy.alpha
         and gate.delta <= policy.delta
         and gate.double_blind_share >= policy.double_blind_share
-        and (gate.expires_at is None or now < gate.expires_at)
+        and gate.is_alive(now)
         and gate.taxonomy_version == taxonomy.version
         and gate.class_count == len(taxonomy.names)
     )

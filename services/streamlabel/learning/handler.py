@@ -315,11 +315,11 @@ class Learner:
             opened.rows += 1 if isinstance(event, Ticked) else len(event.record_ids)
         page.steps, page.audits = book.take_steps(), book.take_audits()
         self._publish(opened, page, now_ms)
-        if page.steps or page.began or now_ms - opened.point_at_ms >= _POINT_EVERY_MS:
+        if page.steps or page.began or abs(now_ms - opened.point_at_ms) >= _POINT_EVERY_MS:
             opened.point_at_ms = now_ms
             page.point = turn.points[name] = point_of(book, now_ms)
         grown = opened.rows >= self._limits.journal_rows
-        if grown and now_ms - opened.snapshot_at_ms >= self._limits.snapshot_ms:
+        if grown and abs(now_ms - opened.snapshot_at_ms) >= self._limits.snapshot_ms:
             page.snapshot, opened.rows, opened.snapshot_at_ms = dump_book(book), 0, now_ms
         if page.events or page.began or page.gate is not None or page.point is not None:
             turn.pages[name] = page
@@ -330,7 +330,8 @@ class Learner:
         until_ms = self._known_until_ms(opened.book, now_ms)
         # The first gate may be told before the horizon is known, and is void then: it is renewed as soon as there is one.
         renew_ms = self._limits.renew_ms
-        if not page.is_new_gate and max(now_ms - opened.told_at_ms, until_ms - opened.told_until_ms) < renew_ms:
+        moved_ms = max(abs(now_ms - opened.told_at_ms), abs(until_ms - opened.told_until_ms))
+        if not page.is_new_gate and moved_ms < renew_ms:
             return
         if page.is_new_gate:
             self._numbers[subject.project] = self._numbers.get(subject.project, 0) + 1
@@ -349,6 +350,7 @@ class Learner:
             vouched=opened.vouched,
             earlier=opened.earlier,
             expires_at=expiry(until_ms, self._limits.gate_lifetime_s),
+            lifetime_s=self._limits.gate_lifetime_s,
         )
 
     def _known_until_ms(self, book: Book, now_ms: int) -> int:

@@ -35,7 +35,7 @@ RELEASE_STATE_SHADOW: ReleaseState
 RELEASE_STATE_RETIRED: ReleaseState
 
 class Gate(_message.Message):
-    __slots__ = ("gate_id", "project", "model_name", "model_version", "state", "threshold", "alpha", "delta", "lane_rate", "evidence_count", "evidence_errors", "certified_at", "expires_at", "scorer", "taxonomy_version", "class_count", "coin_key_id", "guard_threshold", "epoch", "reason", "suspect_from", "confirmed_until", "suspects", "double_blind_share", "first_gate", "earlier", "embedding_length", "binding")
+    __slots__ = ("gate_id", "project", "model_name", "model_version", "state", "threshold", "alpha", "delta", "lane_rate", "evidence_count", "evidence_errors", "certified_at", "expires_at", "scorer", "taxonomy_version", "class_count", "coin_key_id", "guard_threshold", "epoch", "reason", "suspect_from", "confirmed_until", "suspects", "double_blind_share", "first_gate", "earlier", "embedding_length", "binding", "lifetime_s")
     GATE_ID_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     MODEL_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -64,6 +64,7 @@ class Gate(_message.Message):
     EARLIER_FIELD_NUMBER: _ClassVar[int]
     EMBEDDING_LENGTH_FIELD_NUMBER: _ClassVar[int]
     BINDING_FIELD_NUMBER: _ClassVar[int]
+    LIFETIME_S_FIELD_NUMBER: _ClassVar[int]
     gate_id: str
     project: str
     model_name: str
@@ -92,7 +93,8 @@ class Gate(_message.Message):
     earlier: _containers.RepeatedCompositeFieldContainer[Confirmed]
     embedding_length: int
     binding: str
-    def __init__(self, gate_id: _Optional[str] = ..., project: _Optional[str] = ..., model_name: _Optional[str] = ..., model_version: _Optional[int] = ..., state: _Optional[_Union[GateState, str]] = ..., threshold: _Optional[float] = ..., alpha: _Optional[float] = ..., delta: _Optional[float] = ..., lane_rate: _Optional[float] = ..., evidence_count: _Optional[int] = ..., evidence_errors: _Optional[int] = ..., certified_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., scorer: _Optional[_Union[Scorer, _Mapping]] = ..., taxonomy_version: _Optional[int] = ..., class_count: _Optional[int] = ..., coin_key_id: _Optional[str] = ..., guard_threshold: _Optional[float] = ..., epoch: _Optional[int] = ..., reason: _Optional[str] = ..., suspect_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., confirmed_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suspects: _Optional[_Iterable[_Union[Suspects, _Mapping]]] = ..., double_blind_share: _Optional[float] = ..., first_gate: _Optional[int] = ..., earlier: _Optional[_Iterable[_Union[Confirmed, _Mapping]]] = ..., embedding_length: _Optional[int] = ..., binding: _Optional[str] = ...) -> None: ...
+    lifetime_s: float
+    def __init__(self, gate_id: _Optional[str] = ..., project: _Optional[str] = ..., model_name: _Optional[str] = ..., model_version: _Optional[int] = ..., state: _Optional[_Union[GateState, str]] = ..., threshold: _Optional[float] = ..., alpha: _Optional[float] = ..., delta: _Optional[float] = ..., lane_rate: _Optional[float] = ..., evidence_count: _Optional[int] = ..., evidence_errors: _Optional[int] = ..., certified_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., scorer: _Optional[_Union[Scorer, _Mapping]] = ..., taxonomy_version: _Optional[int] = ..., class_count: _Optional[int] = ..., coin_key_id: _Optional[str] = ..., guard_threshold: _Optional[float] = ..., epoch: _Optional[int] = ..., reason: _Optional[str] = ..., suspect_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., confirmed_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suspects: _Optional[_Iterable[_Union[Suspects, _Mapping]]] = ..., double_blind_share: _Optional[float] = ..., first_gate: _Optional[int] = ..., earlier: _Optional[_Iterable[_Union[Confirmed, _Mapping]]] = ..., embedding_length: _Optional[int] = ..., binding: _Optional[str] = ..., lifetime_s: _Optional[float] = ...) -> None: ...
 
 class Confirmed(_message.Message):
     __slots__ = ("first_gate", "until_at")

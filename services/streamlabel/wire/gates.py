@@ -57,6 +57,7 @@ def encode_gate(published: PublishedGate) -> bytes:
         first_gate=gate.first_gate,
         embedding_length=gate.embedding_length,
         binding=gate.binding,
+        lifetime_s=gate.lifetime_s,
     )
     for name in _MOMENTS:
         moment = getattr(gate, name)
@@ -124,6 +125,7 @@ def decode_gate(value: bytes) -> PublishedGate:
             first_gate=message.first_gate,
             embedding_length=message.embedding_length if message.HasField("embedding_length") else None,
             binding=message.binding,
+            lifetime_s=message.lifetime_s,
             earlier=tuple(Confirmed(each.first_gate, _moment(each, "until_at")) for each in message.earlier),
             **moments,
         )

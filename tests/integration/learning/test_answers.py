@@ -17,7 +17,7 @@ from streamlabel.learning.ports import Page
 from streamlabel.learning.rules.events import UNKNOWN_CLASS
 from streamlabel.learning.rules.standing import Audit
 from streamlabel.learning.rules.suspicions import Suspicion, Vouched
-from support.gate_page import cold, gate_host, step, subject
+from support.gate_page import certified, cold, gate_host, step, subject
 
 pytestmark = pytest.mark.integration
 
@@ -156,3 +156,14 @@ async def test_books_tell_which_labels_are_suspect(postgres_database: str) -> No
         async with learning_records(host.url) as learning:
             [book] = books_of("mail", await learning.books("mail")).all
     assert book.suspects == (Suspects(moment(AT_MS), moment(AT_MS + 5)), Suspects(moment(AT_MS + 9)))
+
+
+async def test_a_point_of_a_clock_that_was_ahead_goes_with_the_next_one(postgres_database: str) -> None:
+    """The latest says how the gate stands."""
+    async with gate_host(postgres_database) as host:
+        await host.begin(MAIL)
+        ahead_ms = AT_MS + 172_800_000
+        await host.live(MAIL, cold(AT_MS), certified(ahead_ms), cold(AT_MS + 5_000, evidence=40))
+        async with learning_records(host.url) as learning:
+            point = (await learning.project("mail"))["point"]
+        assert (point["at_ms"], point["state"], point["evidence"]) == (AT_MS + 5_000, "cold", 40)

@@ -13,8 +13,10 @@ from streamlabel.learning.adapters.horizon import Horizon
 class Hour:
     """A clock that stands at one moment."""
 
+    ms = 10_000_000
+
     def now_ms(self) -> int:
-        return 10_000_000
+        return self.ms
 
     def monotonic_s(self) -> float:
         return 0.0
@@ -47,11 +49,26 @@ class Seen:
         async def ever_read() -> Sequence[int]:
             return stored
 
-        self.horizon = Horizon(Hour())
+        self.hour = Hour()
+        self.horizon = Horizon(self.hour)
         self.readers = readers
         self.topics = [self.horizon.follow(ever_read) for _ in readers]
         for topic, reader in zip(self.topics, readers, strict=True):
             topic.watch(reader)
+
+    async def after_a_clock_that_was_ahead(self, by_ms: int) -> int:
+        """Where the horizon lies once the clock was put right."""
+        self.hour.ms += by_ms
+        running = asyncio.create_task(self.horizon.run())
+        async with asyncio.timeout(10):
+            while self.horizon.horizon_ms() < self.hour.ms - 1_000:
+                await asyncio.sleep(0.01)
+            self.hour.ms -= by_ms
+            while self.horizon.horizon_ms() > self.hour.ms:
+                await asyncio.sleep(0.01)
+        await self.horizon.stop()
+        await running
+        return self.horizon.horizon_ms()
 
     async def until_ms(self) -> int:
         """Where the horizon lies once it has asked; stops it, which it must heed."""
@@ -97,3 +114,7 @@ async def test_words_and_answers_that_are_not_read_yet_hold_it_too() -> None:
 
 async def test_it_stops_though_its_reader_never_answers() -> None:
     assert await Seen(Reader(None)).until_ms() == 0
+
+
+async def test_what_a_clock_that_was_ahead_made_known_of_the_future_is_forgotten() -> None:
+    assert await Seen(Reader({0: True})).after_a_clock_that_was_ahead(172_800_000) == 9_999_000

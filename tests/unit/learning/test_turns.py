@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -13,7 +14,8 @@ from streamlabel.core.control import GateState
 from streamlabel.core.project import Project
 from streamlabel.errors import TransientError
 from streamlabel.learning.ports import News, Page, ShelvedBook, StaleReceiptError
-from streamlabel.learning.rules.events import Seen
+from streamlabel.learning.rules.events import Seen, Ticked
+from streamlabel.learning.rules.gates import moment
 from streamlabel.learning.rules.suspicions import Suspicion, Vouched
 from support.gates import a_prediction, binding_of
 from support.learning_house import NOW_MS, House, certified_project, learner, subject_of_mail, told
@@ -144,3 +146,22 @@ async def test_what_nobody_will_ever_hear_ends_every_book_and_what_was_not_confi
     assert (gate.state, gate.first_gate, len(gate.suspects)) == (GateState.COLD, 5, 2)
     await learning.turn(0)
     assert [page.ended for page in house.pages].count(True) == 1
+
+
+async def test_a_clock_that_was_ahead_and_is_put_right_goes_on_at_once() -> None:
+    """Renewals, points and ticks do not wait until the hour of before comes round; and nothing is confirmed in the future."""
+    house = House(certified_project())
+    learning = learner(house)
+    house.hour_ms = house.seen_until_ms = NOW_MS + 172_800_000
+    await learning.turn(0)
+    [wrong] = told(house)
+    house.hour_ms = house.seen_until_ms = NOW_MS
+    await learning.turn(0)
+    right = told(house)[-1]
+    assert right.gate_id == wrong.gate_id
+    assert (right.expires_at, right.lifetime_s) == (moment(NOW_MS) + timedelta(seconds=900), 900)
+    assert right.confirmed_until == moment(NOW_MS)
+    page = house.pages[-1]
+    assert page.point is not None
+    assert page.point.at_ms == NOW_MS
+    assert [type(event) for event in page.events] == [Ticked]

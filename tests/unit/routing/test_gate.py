@@ -166,6 +166,25 @@ def test_a_gate_counts_until_it_expires_and_for_less_than_it_promises() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("ahead", "lifetime_s", "counts"),
+    [
+        (timedelta(seconds=900), 900, True),
+        (timedelta(seconds=960), 900, True),
+        (timedelta(seconds=1100), 900, False),
+        (timedelta(hours=48), 900, False),
+        (timedelta(hours=23), 0, True),
+        (timedelta(hours=48), 0, False),
+    ],
+)
+def test_a_gate_that_expires_later_than_a_fresh_one_is_no_gate(
+    ahead: timedelta, lifetime_s: float, counts: bool
+) -> None:
+    """The clock that dated it was ahead: nobody knows how long ago it was renewed."""
+    gate = a_gate(expires_at=NOW + ahead, lifetime_s=lifetime_s)
+    assert (decided(SURE, gate).reason is not DecisionReason.NO_GATE) is counts
+
+
 @pytest.mark.parametrize("keys", [CoinKeys(), CoinKeys.of(OTHER_COIN_KEY.hex())])
 def test_without_the_key_of_the_coin_everything_goes_to_people(keys: CoinKeys) -> None:
     for state in GateState:

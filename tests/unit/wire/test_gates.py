@@ -49,6 +49,7 @@ WHOLE = Gate(
     earlier=(Confirmed(7, MOMENT), Confirmed(9, None)),
     embedding_length=16,
     binding="3f",
+    lifetime_s=321.5,
 )
 
 

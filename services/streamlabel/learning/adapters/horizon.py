@@ -61,7 +61,7 @@ class Horizon:
     """The hour for learning (`ports.Clock`), and how far its knowledge reaches; a component of a process.
 
     A partition that was read to its end is known up to the moment of asking; another one up to the last message that was applied.
-    It stands still while a partition is out of sight, and never goes back.
+    It stands still while a partition is out of sight, and never goes back, unless the clock that it goes by was ahead.
 
     Readers end at the first transaction that is open, here as in routing: what lies in it may be dated before the horizon when it is
     committed, but nothing was decided by it, and no label was set, before it could be read.
@@ -109,4 +109,6 @@ class Horizon:
             log.debug("the horizon stands still: %s", error)
             return
         if known and None not in known:
-            self._horizon_ms = max(self._horizon_ms, min(each for each in known if each is not None) - _ALLOWANCE_MS)
+            seen_ms = min(each for each in known if each is not None) - _ALLOWANCE_MS
+            # Where the clock was ahead and was put right, what was known of the future is forgotten.
+            self._horizon_ms = max(self._horizon_ms, seen_ms) if self._horizon_ms <= now_ms else seen_ms

@@ -141,7 +141,8 @@ class Book:
 
     def is_due_to_tick(self, now_ms: int) -> bool:
         """Whether time must go by: soon where somebody is waited for."""
-        return now_ms - self.ticked_ms >= (_TICK_MS if len(self.room) else _IDLE_TICK_MS)
+        # Either way: a clock that was ahead may be put right.
+        return abs(now_ms - self.ticked_ms) >= (_TICK_MS if len(self.room) else _IDLE_TICK_MS)
 
     def apply(self, event: Event) -> None:
         """Takes an event in, with all that follows from it."""
@@ -315,7 +316,9 @@ class Book:
 
     def _tick(self, event: Ticked) -> None:
         self.ticked_ms = event.at_ms
-        self.horizon_ms = max(self.horizon_ms, event.horizon_ms)
+        # Of a future into which a clock that was ahead had put it, nothing is known.
+        known_ms = self.horizon_ms if self.horizon_ms <= event.at_ms else 0
+        self.horizon_ms = max(known_ms, event.horizon_ms)
         self.early.forget_before(self.horizon_ms)
         for record in list(self.room):
             if not record.counts or (record.answer is not None and record.decided_ms is not None):

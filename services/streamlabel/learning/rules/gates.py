@@ -30,6 +30,7 @@ def published_gate(
     vouched: Vouched,
     earlier: Sequence[Vouched],
     expires_at: datetime,
+    lifetime_s: float = 0.0,
 ) -> PublishedGate:
     """What goes on the topic. Without a renewal it is void from `expires_at` on.
 
@@ -57,6 +58,7 @@ def published_gate(
         class_count=len(subject.class_names),
         embedding_length=standing.embedding_length,
         binding=binding_digest(subject.binding),
+        lifetime_s=lifetime_s,
         coin_key_id=coin_key_id,
         epoch=standing.epoch,
         reason=standing.reason,

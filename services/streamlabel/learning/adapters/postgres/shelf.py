@@ -77,6 +77,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 _ADD_SCORER = "INSERT INTO scorer (digest, message) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING"
 _ADD_GATE = "INSERT INTO gate (project, gate_number, message, scorer_digest) VALUES ($1, $2, $3, $4)"
+# Of a clock that was ahead: the latest point says how the gate stands.
+_DROP_LATER_POINTS = "DELETE FROM point WHERE project = $1 AND at > $2"
 _ADD_POINT = "INSERT INTO point (project, at, facts) VALUES ($1, $2, $3) ON CONFLICT (project, at) DO NOTHING"
 # What a term begins with is tried anew.
 _FORGET_FAULTS = "DELETE FROM fault"
@@ -199,7 +201,9 @@ class PostgresShelf:
         if page.steps:
             await _chain(connection, page)
         if page.point is not None:
-            await connection.execute(_ADD_POINT, project, _moment(page.point.at_ms), point_text(page.point))
+            at = _moment(page.point.at_ms)
+            await connection.execute(_DROP_LATER_POINTS, project, at)
+            await connection.execute(_ADD_POINT, project, at, point_text(page.point))
         return page.gate is not None
 
 
