@@ -175,6 +175,8 @@ _MOST_GATHERINGS = 1000
 _LOOK_INTERVAL_S = 0.2
 _LOOK_SHARE = 0.05
 _DEAR_LOOK_S = 0.02
+# Who has nothing else to do is kept from looking only where looks are so dear that the waiting alone would keep the database busy.
+_DEAREST_LOOK_S = 0.25
 _MOST_RESTING = 10_000
 # What one has skipped oneself never counts as rested, until one has nothing else.
 _FOR_EVER = timedelta(days=36_500)
@@ -263,28 +265,28 @@ class Looks:
     """
 
     def __init__(self) -> None:
-        self._until_s: dict[str, tuple[float, bool]] = {}
+        self._until_s: dict[str, tuple[float, float]] = {}
 
     def due(self, annotators: Sequence[str], *, hungry: bool = False) -> frozenset[str]:
-        """Those of them; where they have nothing else to do (`hungry`), all but those whose look was dear."""
+        """Those of them; where they have nothing else to do (`hungry`), all but those whose last look was very dear."""
         now_s = asyncio.get_running_loop().time()
         found = set()
         for name in annotators:
-            until_s, was_dear = self._until_s.get(name, (0.0, False))
-            if now_s >= until_s or (hungry and not was_dear):
+            until_s, took_s = self._until_s.get(name, (0.0, 0.0))
+            if now_s >= until_s or (hungry and took_s < _DEAREST_LOOK_S):
                 found.add(name)
         return frozenset(found)
 
     def looked(self, annotators: frozenset[str], may_vote: set[str], took_s: float) -> None:
         """One look for all of them took so long, and these may have some."""
-        now_s, is_dear = asyncio.get_running_loop().time(), took_s > _DEAR_LOOK_S
+        now_s = asyncio.get_running_loop().time()
         if len(self._until_s) > _MOST_RESTING:
             self._until_s.clear()
         for name in annotators:
-            rest_s = took_s / _LOOK_SHARE if is_dear else 0.0
+            rest_s = took_s / _LOOK_SHARE if took_s > _DEAR_LOOK_S else 0.0
             if name not in may_vote:
                 rest_s = max(rest_s, _LOOK_INTERVAL_S)
-            self._until_s[name] = (now_s + rest_s, is_dear)
+            self._until_s[name] = (now_s + rest_s, took_s)
 
 
 class _Counter:
