@@ -327,7 +327,7 @@ async def test_the_history_of_a_record_from_its_arrival_to_its_label(postgres_da
             ("retracted", "cat", "ham", 0),
             ("answered", "cat", "ham", 0),
             ("answered", "dan", "spam", 0),
-            ("labelled", "", "", 1),
+            ("labelled", "", "spam", 1),
         ]
         skipped = told.events[1]
         assert (skipped.skip_reason, skipped.note) == (SkipReason.CANNOT_TELL, "two\nlines")

@@ -35,12 +35,13 @@ _SUMMARY = """
 """
 _FIND = f"""
 SELECT {_SUMMARY}, decision, model_name, model_version, fencing_token, lease_owner, leased_at, lease_until, message,
+    revision - repeats AS answered_as, label_class,
     lease_until > clock_timestamp() AS lease_holds
 FROM (SELECT * FROM task WHERE project = $1 AND record_id = $2 LIMIT 1) AS task
 JOIN LATERAL (SELECT message FROM task_payload WHERE ticket = task.ticket LIMIT 1) AS payload ON true
 """
-# An answer is one event, the label that it made another, its retraction a third. What a single answer made is what it said; which
-# class votes make is told by the label itself.
+# An answer is one event, the label that it made another, its retraction a third. What a single answer made is what it said; of
+# what votes made, the latest is known.
 _EVENTS = f"""
 SELECT * FROM (
     SELECT answered_at AS at, 'answered' AS kind, annotator, class_name,
@@ -50,7 +51,7 @@ SELECT * FROM (
     SELECT answered_at, 'second_opinion', annotator, class_name, fencing_token, 0, NULL, NULL, '', think_time_ms
     FROM annotation WHERE ticket = $1 AND status = 3
     UNION ALL
-    SELECT answered_at, 'labelled', '', CASE WHEN $2 = 1 AND vote_no IS NULL THEN class_name ELSE '' END,
+    SELECT answered_at, 'labelled', '', CASE WHEN $2 = 1 AND vote_no IS NULL THEN class_name WHEN revision = $3 THEN $4 ELSE '' END,
         fencing_token, revision, NULL, NULL, '', 0
     FROM annotation WHERE ticket = $1 AND status = 1 AND revision IS NOT NULL
     UNION ALL
@@ -112,7 +113,8 @@ class PostgresTaskRecords:
             return None
         row = rows[0]
         task = _summary(row)
-        told = await self._database.fetch(_EVENTS, task.ticket, task.needed_votes)
+        latest = (row["answered_as"], row["label_class"] or "")
+        told = await self._database.fetch(_EVENTS, task.ticket, task.needed_votes, *latest)
         shown = review_tasks.decode(row["message"])
         arrived = TaskEvent(at=task.arrived_at, kind=TaskEventKind.ARRIVED)
         return TaskHistory(
