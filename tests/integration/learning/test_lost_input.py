@@ -34,17 +34,7 @@ async def town(kafka: str, topic_prefix: str, postgres_database: str) -> Town:
 async def certified(town: Town) -> None:
     async with town.service("learning"):
         await town.state(GateState.COLD)
-        await again_certified(town)
-
-
-async def again_certified(town: Town) -> None:
-    """An alarm may be false: more evidence then opens the gate again."""
-    async with asyncio.timeout(120):
-        while True:
-            await town.send(500)
-            await town.routed()
-            if town.gates[-1].gate.state is GateState.CERTIFIED:
-                return
+        await town.certify()
 
 
 @pytest.mark.parametrize("how", ["deleted by retention", "made anew"])
@@ -84,7 +74,7 @@ async def test_evidence_ends_where_something_was_never_heard(town: Town, how: st
             assert ended.ended
             assert not any(ended.covers(label.labelled_at) for label in unheard.values())
             # It goes on by itself.
-            await again_certified(town)
+            await town.certify()
 
 
 async def delete_records(town: Town) -> None:
