@@ -78,7 +78,7 @@ async def answer_all(stack: Stack) -> None:
             if wanted in ("pin", "fee") and text not in hesitated:
                 hesitated.add(text)
                 if wanted == "pin":
-                    await session.skip(leased)
+                    await session.give_back(leased)
                 else:
                     await session.answer(leased, "other")
                     await session.undo()

@@ -54,7 +54,7 @@ from streamlabel.wire.yaml_section import Complaints, Section, compose, read_tex
 KEYS = ("project", "description", "payload", "taxonomy", "model", "policy", "review", "source")
 DEFAULT_KEYS = "1234567890abcdefghijklmnopqrstuvwxyz"
 # Keys with a meaning of their own in the review page: never given by default.
-RESERVED_KEYS = "us?/"
+RESERVED_KEYS = "usre?/"
 INPUT_KEYS = {
     PayloadKind.IMAGE: ("name", "width", "height", "channels", "scale", "offset", "channels_first", "resize"),
     PayloadKind.TEXT: ("name", "raw", "length"),
