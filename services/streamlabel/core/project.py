@@ -211,4 +211,9 @@ class Project:
 
     def binds_as(self, version: int) -> bool:
         """Whether what was predicted under that version of the project was predicted by the model as it is bound now."""
-        return (self.bound_since or self.version) <= version <= self.version
+        return self.binds_since <= version <= self.version
+
+    @property
+    def binds_since(self) -> int:
+        """From which version of the project on the model is bound as it is now."""
+        return self.bound_since or self.version

@@ -34,13 +34,17 @@ def is_scorable(prediction: Prediction, places: Mapping[str, int], embedding_len
     It must have as many candidates as models of this taxonomy give, the best one of a class that is known (`places` are those of the
     taxonomy), and an embedding of finite values and the right length (None: of any); one that is too long to be used counts as none.
     """
-    candidates, embedding = prediction.candidates, used_embedding(prediction)
+    # Of 32-bit values no sum overflows: it is finite where each of them is, and looking at each would take several times as long.
+    return _is_whole(prediction, places, embedding_length) and math.isfinite(sum(used_embedding(prediction)))
+
+
+def _is_whole(prediction: Prediction, places: Mapping[str, int], embedding_length: int | None) -> bool:
+    """Whether it is scorable as far as one sees without adding its embedding up."""
+    candidates = prediction.candidates
     return (
         len(candidates) == min(MAX_CANDIDATES, len(places))
         and candidates[0].class_name in places
-        and embedding_length in (None, len(embedding))
-        # Of 32-bit values no sum overflows: it is finite where each of them is, and looking at each would take several times as long.
-        and math.isfinite(sum(embedding))
+        and embedding_length in (None, used_length(len(prediction.embedding)))
     )
 
 
@@ -55,13 +59,21 @@ def score_all(
     scorer, length = published.scorer, published.gate.embedding_length
     if scorer.neighbours is not None:
         length = len(scorer.neighbours.projection)
-    rows = [row for row, each in enumerate(predictions) if is_scorable(each, places, length)]
+    embeddings = None
+    if scorer.neighbours is None:
+        rows = [row for row, each in enumerate(predictions) if is_scorable(each, places, length)]
+    else:
+        rows = [row for row, each in enumerate(predictions) if _is_whole(each, places, length)]
+        # Added up all together, which is what `is_scorable` does one by one. None is too long to be used: of these all have `length`.
+        embeddings = np.array([predictions[row].embedding for row in rows], dtype=np.float64).reshape(
+            len(rows), length or 0
+        )
+        finite = np.isfinite(embeddings.sum(axis=1))
+        if not finite.all():
+            rows, embeddings = np.array(rows)[finite].tolist(), embeddings[finite]
     if not rows:
         return scores
     chosen = [predictions[row] for row in rows]
-    embeddings = None
-    if scorer.neighbours is not None:
-        embeddings = np.array([used_embedding(each) for each in chosen], dtype=np.float64)
     table = Predictions(
         np.array([[candidate.probability for candidate in each.candidates] for each in chosen], dtype=np.float64),
         np.array([places[each.candidates[0].class_name] for each in chosen], dtype=np.int64),

@@ -78,7 +78,7 @@ def _again(
         row_without = Unweighed(DecisionReason.NO_COIN_KEY, row.gate.gate_id)
         return Replayed(logged=logged, again=decide(prediction, project, row_without))
     if not known:
-        row = replace(row, coin=_likely_coin(logged, row.gate))
+        row = row._replace(coin=_likely_coin(logged, row.gate))
     again = decide(prediction, project, row)
     if logged.reason is DecisionReason.NO_GATE and again.reason is not DecisionReason.NO_GATE:
         expired = Unweighed(DecisionReason.NO_GATE, row.gate.gate_id)

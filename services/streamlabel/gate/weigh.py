@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from streamlabel.core.binding import binding_digest, binding_text
 from streamlabel.core.control import Gate
 from streamlabel.core.decision import DecisionReason
 from streamlabel.core.prediction import Prediction
-from streamlabel.core.project import CertifiedPolicy, Project
+from streamlabel.core.project import CertifiedPolicy, ModelBinding, Project
 from streamlabel.gate.coin_keys import CoinKeys
 from streamlabel.gate.published import PublishedGate, score_all
 
 
-@dataclass(frozen=True, slots=True)
-class Weighed:
-    """A gate that counts for this prediction, its score under that gate's scorer, and the coin of its record."""
+class Weighed(NamedTuple):
+    """A gate that counts for this prediction, its score under that gate's scorer, and the coin of its record.
+
+    One is made for each record of the stream: a tuple takes half the time of a frozen dataclass.
+    """
 
     gate: Gate
     score: float
@@ -54,9 +58,16 @@ def weigh(
     if gate.coin_key_id not in keys:
         return [Unweighed(DecisionReason.NO_COIN_KEY, gate.gate_id)] * len(predictions)
     weighed = [none] * len(predictions)
-    rows = [row for row, each in enumerate(predictions) if _is_of(each, gate)]
-    if says_binding:
-        rows = [row for row in rows if _is_by(predictions[row], project)]
+    # Field by field in one go: a call for each prediction costs more than what it asks.
+    name, version = gate.model_name, gate.model_version
+    rows = [row for row, each in enumerate(predictions) if each.model_version == version and each.model_name == name]
+    if says_binding and project.model is not None:
+        since, latest, embeds = project.binds_since, project.version, bool(project.model.embedding_name)
+        rows = [
+            row
+            for row in rows
+            if since <= predictions[row].project_version <= latest and bool(predictions[row].embedding) == embeds
+        ]
     places = {name: place for place, name in enumerate(project.taxonomy.names)}
     scores = score_all(published, [predictions[row] for row in rows], places)
     for row, score in zip(rows, scores, strict=True):
@@ -80,19 +91,12 @@ def _counts(gate: Gate, project: Project, now: datetime) -> bool:
     )
 
 
-def _is_of(prediction: Prediction, gate: Gate) -> bool:
-    return prediction.model_version == gate.model_version and prediction.model_name == gate.model_name
-
-
 def _is_bound(gate: Gate, project: Project) -> bool:
     """Whether the project binds the model as it was bound for the evidence. A gate that does not say how it was is none."""
-    return project.model is not None and gate.binding == binding_digest(binding_text(project.model, gate.model_version))
+    return project.model is not None and gate.binding == _digest(project.model, gate.model_version)
 
 
-def _is_by(prediction: Prediction, project: Project) -> bool:
-    """Whether it was made by the model as it is bound now: under a version of the project since then, which is known here."""
-    return (
-        project.model is not None
-        and project.binds_as(prediction.project_version)
-        and bool(prediction.embedding) == bool(project.model.embedding_name)
-    )
+@lru_cache(maxsize=256)
+def _digest(model: ModelBinding, version: int) -> str:
+    """Asked for each batch, and the same for as long as nobody applies another project."""
+    return binding_digest(binding_text(model, version))
