@@ -209,10 +209,6 @@ class Project:
         if not isinstance(self.model.encoder, wanted):
             raise ValueError(f"payload {self.payload_kind.value} needs encoder {self.payload_kind.value}")
 
-    def binds_as(self, version: int) -> bool:
-        """Whether what was predicted under that version of the project was predicted by the model as it is bound now."""
-        return self.binds_since <= version <= self.version
-
     @property
     def binds_since(self) -> int:
         """From which version of the project on the model is bound as it is now."""
